@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef STARLING_TRAINER_H
+#define STARLING_TRAINER_H
+
+#include <stdint.h>
+
+#include "starling/model.h"
+
+/*
+ * Where a training job runs: a thread, the simulator's stub, another process. The node emits a job as an action and
+ * lends its weights until the driver answers with SL_EVENT_DONE.
+ */
+
+enum sl_job_type { SL_JOB_TRAIN, SL_JOB_EVALUATE };
+
+struct sl_job {
+    uint32_t number;         /* counts up, 0 means "no job" */
+    enum sl_job_type type;
+    uint64_t epoch;
+    float *weights;          /* dim floats, trained in place; lent until DONE */
+    uint32_t dim;
+    uint8_t seed[32];        /* randomness of this job (order of rows), fresh for every job */
+};
+
+struct sl_job_result {
+    uint32_t number;         /* of the job */
+    int error;               /* SL_OK, or why the weights must not be used */
+    uint32_t n_steps;        /* optimiser steps done */
+    uint32_t n_rows;         /* training rows of this node */
+    double loss;             /* mean loss over the steps; never leaves the node */
+    struct sl_score own;     /* the weights as lent, before training, on this node's kept-back rows; n_rows 0 = none */
+    uint64_t cpu_us;
+};
+
+struct sl_trainer {
+    void *context;
+    void (*run)(void *context, const struct sl_job *job, struct sl_job_result *out);
+    void (*destroy)(struct sl_trainer *trainer);      /* may be NULL */
+};
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#include "starling/trace.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "starling/error.h"
+
+const char *sl_trace_name(enum sl_trace_type type)
+{
+    static const char *const names[] = {
+#define X(name, text) #name,
+#include "starling/trace_events.def"
+#undef X
+    };
+    assert(type < SL_TRACE_COUNT);
+    return names[type];
+}
+
+/* Appends what fits; `length` counts on regardless. */
+static size_t append(char *text, size_t size, size_t length, const char *piece)
+{
+    for (; *piece; piece++, length++)
+        if (length + 1 < size) text[length] = *piece;
+    return length;
+}
+
+static size_t append_number(char *text, size_t size, size_t length, int64_t number)
+{
+    char digits[24], *at = digits + sizeof digits - 1;
+    uint64_t rest = number < 0 ? -(uint64_t)number : (uint64_t)number;
+    *at = 0;
+    do *--at = (char)('0' + rest % 10); while (rest /= 10);
+    if (number < 0) *--at = '-';
+    return append(text, size, length, at);
+}
+
+size_t sl_trace_text(const struct sl_trace_event *event, const char *peer_name, char *text, size_t size)
+{
+    static const char *const sentences[] = {
+#define X(name, text) text,
+#include "starling/trace_events.def"
+#undef X
+    };
+    assert(event->type < SL_TRACE_COUNT);
+
+    size_t length = 0;
+    for (const char *at = sentences[event->type]; *at; at++) {
+        char one[2] = {*at, 0};
+        if (*at != '%') { length = append(text, size, length, one); continue; }
+
+        switch (*++at) {
+        case 'p': length = append(text, size, length, peer_name); break;
+        case 'a': length = append_number(text, size, length, event->a); break;
+        case 'b': length = append_number(text, size, length, event->b); break;
+        case 'e': length = append(text, size, length, sl_error_text(event->error)); break;
+        default: assert(!"unknown letter in trace_events.def");
+        }
+    }
+    if (size > 0) text[length < size ? length : size - 1] = 0;
+    return length;
+}

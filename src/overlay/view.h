@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SL_OVERLAY_VIEW_H
+#define SL_OVERLAY_VIEW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/limits.h"
+#include "base/rng.h"
+#include "starling/arena.h"
+#include "starling/config.h"
+
+/*
+ * The peer view: a bounded table of identities this node knows, and the ring on which cohorts are formed. Not a failure detector of its own: the core
+ * tells it whom it heard and whom it missed.
+ */
+struct sl_view_peer {
+    uint8_t id[32], sign_public[32], transport_public[32];
+    uint8_t certificate_hash[32];        /* of the certificate that was accepted */
+    char address[SL_ADDRESS_MAX];
+    uint64_t heard_us;                   /* last time a message came; 0 never */
+    uint64_t position;                   /* on the ring of the current epoch */
+    uint32_t misses;                     /* unanswered dials or requests in a row */
+    int32_t clock_off_ms;                /* its clock against ours, from HELLO */
+    bool clock_known, banned;
+};
+
+struct sl_view {
+    struct sl_view_peer *peers;
+    uint32_t n_peers, n_peers_max;
+    uint32_t *by_id, *by_key;            /* open addressing: index + 1, 0 empty */
+    uint32_t n_slots;
+    uint32_t *ring;                      /* indices of live peers by position; UINT32_MAX stands for this node */
+    uint32_t n_ring, own_place;          /* own_place: where this node stands in ring */
+    bool overflowed;                     /* somebody did not fit: the view does not cover the network */
+};
+
+enum { SL_VIEW_SELF = -1, SL_VIEW_MISSES_DEAD = 3 };
+
+/* Carves the tables; false when the arena is too small. */
+bool sl_view_init(struct sl_view *view, struct sl_arena *arena, uint32_t n_peers_max);
+
+/* Adds or updates an identity; NULL when the view is full. */
+struct sl_view_peer *sl_view_add(struct sl_view *view, const struct sl_peer *peer);
+
+struct sl_view_peer *sl_view_find(const struct sl_view *view, const uint8_t id[32]);
+struct sl_view_peer *sl_view_find_key(const struct sl_view *view, const uint8_t transport_public[32]);
+
+bool sl_view_is_live(const struct sl_view_peer *peer);       /* not banned, fewer than SL_VIEW_MISSES_DEAD misses in a row */
+uint32_t sl_view_count_live(const struct sl_view *view);
+
+/* Lays the ring of an epoch: position = H("pos", network, epoch, id), live peers and this node in order. */
+void sl_view_turn(struct sl_view *view, const uint8_t network_id[32], uint64_t epoch, const uint8_t own_id[32]);
+
+/* Places between this node and a peer on the ring, the shorter way round; UINT32_MAX if the peer is not on it. */
+uint32_t sl_view_ring_distance(const struct sl_view *view, const uint8_t id[32]);
+
+/* The peer at `offset` places from this node on the ring (negative: before); NULL when that is this node itself. */
+struct sl_view_peer *sl_view_ring_peer(const struct sl_view *view, int offset);
+
+/* A live peer, uniformly at random, that is not among the n excluded ids; NULL if there is none. */
+struct sl_view_peer *sl_view_draw(const struct sl_view *view, struct sl_rng *rng, const uint8_t (*excluded)[32], uint32_t n_excluded);
+
+#endif
