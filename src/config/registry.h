@@ -17,6 +17,10 @@ const struct sl_aggregator *sl_aggregator_find(const char *name);        /* or N
 /* The model of a specification "softmax", "mlp:64,32", "ridge"; fills n_hidden and hidden of the shape. NULL with a sentence in `why`. */
 const struct sl_model *sl_model_parse(const char *specification, struct sl_shape *shape, char *why, size_t why_size);
 
+/* The model of config->model; fills config->shape from it, model.features and model.classes (a regression has one output). Both must be known
+ * by now: a driver that takes them from the data sets them first. NULL, config unchanged, with a sentence in `why`. */
+const struct sl_model *sl_model_of(struct sl_config *config, char *why, size_t why_size);
+
 /* Merge parameters from the merge.* options. */
 struct sl_rule_params sl_rule_params_of(const struct sl_config *config);
 
