@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SL_TESTS_SAMPLES_H
+#define SL_TESTS_SAMPLES_H
+
+#include <assert.h>
+#include <sodium.h>
+#include <string.h>
+
+#include "wire/message.h"
+
+/*
+ * A valid message of every type, the same on every run: for the tests of the wire and for the seeds of the fuzz corpus.
+ * SAMPLE_SMALL holds the smallest allowed value of every field, SAMPLE_LARGE the largest. Fields of bytes are filled
+ * with one byte of their own, so that swapped fields show.
+ */
+enum sample { SAMPLE_SMALL, SAMPLE_LARGE };
+
+static const uint8_t sample_network[32] = {0x11, 0x11, 0x11, 0x11}, sample_cohort[32] = {0x22, 0x22}, sample_from[32] = {0x33, 0x33};
+static const uint32_t sample_types[] = {
+#define X(name, number, is_signed, size_max, help) number,
+#include "wire/messages.def"
+#undef X
+};
+enum { SAMPLE_TYPES = sizeof sample_types / sizeof *sample_types };
+
+static inline void sample_keys(uint8_t sign_public[32], uint8_t sign_secret[64])
+{
+    static const uint8_t seed[32] = {0x44};
+    crypto_sign_seed_keypair(sign_public, sign_secret, seed);
+}
+
+/* n bytes of `byte`; one pool a byte, so that pointers to several of them may be held at once. */
+static inline const uint8_t *sample_bytes(uint8_t byte)
+{
+    static uint8_t pool[16][4 * SL_CHUNK_ELEMENTS];
+    uint8_t *bytes = pool[byte & 15];
+    memset(bytes, byte, sizeof pool[0]);
+    return bytes;
+}
+
+static inline void sample_address(enum sample kind, char out[SL_ADDRESS_MAX])
+{
+    memset(out, 0, SL_ADDRESS_MAX);
+    if (kind == SAMPLE_LARGE) memset(out, '~', SL_ADDRESS_MAX - 1);
+}
+
+static inline struct sl_hello sample_hello(enum sample kind)
+{
+    bool large = kind == SAMPLE_LARGE;
+    struct sl_hello body = {.time_us = large ? UINT64_MAX : 0, .certificate = sample_bytes(0xa3), .certificate_size = large ? SL_CERTIFICATE_MAX : 0};
+    memset(body.sign_public, 0xa1, 32);
+    memset(body.transport_public, 0xa2, 32);
+    sample_address(kind, body.address);
+    return body;
+}
+
+static inline struct sl_propose sample_propose(enum sample kind)
+{
+    bool large = kind == SAMPLE_LARGE;
+    struct sl_propose body = {
+        .n_candidates = large ? SL_CANDIDATES_MAX : 1, .aim = large ? SL_COHORT_MAX : 3, .ring_bits = large ? 32 : 16,
+        .ref_exponent = large ? 30 : -15, .radius_q = large ? UINT32_MAX : 1,
+    };
+    memset(body.nonce, 0xa1, 32);
+    for (uint32_t i = 0; i < body.n_candidates; i++) memset(body.candidates[i], (int)(0xb0 + i), 32);
+    memset(body.ref_root, 0xa2, 32);
+    return body;
+}
+
+static inline struct sl_join sample_join(enum sample kind)
+{
+    bool large = kind == SAMPLE_LARGE;
+    struct sl_join body = {.certificate = sample_bytes(0xa6), .certificate_size = large ? SL_CERTIFICATE_MAX : 0, .refused = large ? UINT32_MAX : 0};
+    memset(body.sign_public, 0xa1, 32);
+    memset(body.transport_public, 0xa2, 32);
+    sample_address(kind, body.address);
+    memset(body.mask_public, 0xa3, 32);
+    memset(body.box_public, 0xa4, 32);
+    memset(body.nonce, 0xa5, 32);
+    return body;
+}
+
+/* The parts are filler here; the seeds of the corpus put whole messages in. */
+static inline struct sl_roster sample_roster(enum sample kind)
+{
+    bool large = kind == SAMPLE_LARGE;
+    struct sl_roster body = {.n_joins = large ? SL_COHORT_MAX : 1};
+    for (uint32_t i = 0; i < body.n_joins; i++) {
+        body.joins[i].bytes = sample_bytes(0xa1);
+        body.joins[i].size = large ? 500 : 0;
+    }
+    return body;
+}
+
+static inline struct sl_refuse sample_refuse(enum sample kind)
+{
+    return (struct sl_refuse){kind == SAMPLE_LARGE ? 255 : 0};
+}
+
+static inline struct sl_commit sample_commit(enum sample kind)
+{
+    struct sl_commit body;
+    memset(body.root, kind == SAMPLE_LARGE ? 0xff : 0xa1, 32);
+    return body;
+}
+
+static inline struct sl_list sample_list(enum sample kind)
+{
+    bool large = kind == SAMPLE_LARGE;
+    struct sl_list body = {.step = large ? 15 : 0, .n_hashes = large ? SL_COHORT_MAX : 1};
+    memset(body.previous, 0xa1, 32);
+    for (uint32_t i = 0; i < body.n_hashes; i++) memset(body.hashes[i], (int)(0xb0 + i), 32);
+    return body;
+}
+
+static inline struct sl_open sample_open(enum sample kind)
+{
+    struct sl_open body;
+    memset(body.list_hash, kind == SAMPLE_LARGE ? 0xff : 0xa1, 32);
+    memset(body.nonce, 0xa2, 32);
+    return body;
+}
+
+static inline struct sl_result sample_result(enum sample kind)
+{
+    bool large = kind == SAMPLE_LARGE;
+    struct sl_result body = {.members = large ? UINT64_MAX : 1, .bits = large ? 32 : 8, .exponent = large ? 63 : -63};
+    memset(body.chain, 0xa1, 32);
+    memset(body.root, 0xa2, 32);
+    return body;
+}
+
+static inline struct sl_aggregate sample_aggregate(enum sample kind)
+{
+    bool large = kind == SAMPLE_LARGE;
+    struct sl_aggregate body = {
+        .propose = sample_bytes(0xa1), .propose_size = large ? 2048 : 0, .roster = sample_bytes(0xa2), .roster_size = large ? 32768 : 0,
+        .lists = {sample_bytes(0xa3), sample_bytes(0xa4)}, .list_sizes = {large ? 4096 : 0, large ? 4096 : 0},
+        .result = sample_bytes(0xa5), .result_size = large ? 512 : 0, .signers = large ? UINT64_MAX : 0, .n_signatures = large ? SL_COHORT_MAX : 0,
+    };
+    for (uint32_t i = 0; i < body.n_signatures; i++) body.signatures[i] = sample_bytes((uint8_t)(0xa6 + i % 4));
+    return body;
+}
+
+static inline struct sl_pull sample_pull(enum sample kind)
+{
+    struct sl_pull body = {.epoch = kind == SAMPLE_LARGE ? UINT64_MAX : 0};
+    memset(body.member, 0xa1, 32);
+    return body;
+}
+
+static inline struct sl_need sample_need(enum sample kind)
+{
+    struct sl_need body = {.step = kind == SAMPLE_LARGE ? 15 : 0};
+    memset(body.from, 0xa1, 32);
+    return body;
+}
+
+static inline struct sl_get sample_get(enum sample kind)
+{
+    struct sl_get body = {.index = kind == SAMPLE_LARGE ? SL_CHUNKS_MAX - 1 : 0};
+    memset(body.root, 0xa1, 32);
+    return body;
+}
+
+static inline struct sl_chunk sample_chunk(enum sample kind)
+{
+    bool large = kind == SAMPLE_LARGE;
+    struct sl_chunk body = {
+        .index = large ? SL_CHUNKS_MAX - 1 : 0, .n_path = large ? SL_MERKLE_DEPTH_MAX : 0,
+        .data = sample_bytes(0xa2), .data_size = large ? 4 * SL_CHUNK_ELEMENTS : 1,
+    };
+    memset(body.root, 0xa1, 32);
+    for (uint32_t i = 0; i < body.n_path; i++) memset(body.path[i], (int)(0xb0 + i), 32);
+    return body;
+}
+
+#define SAMPLE_BODIES(CASE) \
+    CASE(HELLO, hello) CASE(PROPOSE, propose) CASE(JOIN, join) CASE(ROSTER, roster) CASE(REFUSE, refuse) CASE(LIST, list) CASE(COMMIT, commit) \
+    CASE(OPEN, open) CASE(RESULT, result) CASE(AGGREGATE, aggregate) CASE(PULL, pull) CASE(NONE, pull) CASE(NEED, need) CASE(GET, get) CASE(CHUNK, chunk)
+
+static inline void sample_write_body(struct sl_writer *writer, enum sl_message_type type, enum sample kind)
+{
+    switch (type) {
+#define CASE(TYPE, name) case SL_MESSAGE_##TYPE: { struct sl_##name body = sample_##name(kind); sl_write_##name(writer, &body); break; }
+    SAMPLE_BODIES(CASE)
+#undef CASE
+    case SL_MESSAGE_RELEASED: sl_write_released(writer); break;
+    }
+}
+
+/* A whole message, signed if its type is; returns its size. */
+static inline size_t sample_message(enum sl_message_type type, enum sample kind, uint8_t bytes[SL_MESSAGE_MAX])
+{
+    uint8_t sign_public[32], sign_secret[64];
+    sample_keys(sign_public, sign_secret);
+    uint64_t epoch = kind == SAMPLE_LARGE ? UINT64_MAX : 0;
+    struct sl_writer writer = sl_envelope_begin(type, sample_network, epoch, sample_cohort, sample_from, bytes, SL_MESSAGE_MAX);
+    sample_write_body(&writer, type, kind);
+    return sl_envelope_seal(&writer, type, sign_secret);
+}
+
+/* Reads a body and, if it is valid, writes it again. */
+static inline int sample_rewrite(const struct sl_envelope *envelope, struct sl_writer *writer)
+{
+    int error = SL_ERROR_MALFORMED;
+    switch (envelope->type) {
+#define CASE(TYPE, name) \
+    case SL_MESSAGE_##TYPE: { \
+        static struct sl_##name body; \
+        error = sl_read_##name(envelope, &body); \
+        if (!error) sl_write_##name(writer, &body); \
+        break; \
+    }
+    SAMPLE_BODIES(CASE)
+#undef CASE
+    case SL_MESSAGE_RELEASED:
+        error = sl_read_released(envelope);
+        if (!error) sl_write_released(writer);
+        break;
+    }
+    return error;
+}
+
+#endif
