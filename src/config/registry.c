@@ -7,10 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "learn/models.h"
+#include "share/aggregators.h"
 #include "starling/error.h"
-
-extern const struct sl_model sl_model_softmax, sl_model_mlp, sl_model_ridge;
-extern const struct sl_aggregator sl_aggregator_mean, sl_aggregator_median, sl_aggregator_trimmed_mean, sl_aggregator_geometric_median;
 
 enum { WIDTH_MAX = 65536, PARAMETER_MAX = 1000000, PIECE_MAX = 64 };
 
