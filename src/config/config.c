@@ -259,15 +259,20 @@ static int refuse_key(const char *key, char *why, size_t why_size)
 
 static int refuse_value(const struct sl_option *option, const char *value, int error, char *why, size_t why_size)
 {
-    char range[SL_TEXT_MAX];
-    sl_option_range(option, range, sizeof range);
-
+    const char *fault = error == SL_ERROR_FORMAT ? "not of the right form" : "out of range";
     if (option->kind == SL_KIND_CHOICE) {
         snprintf(why, why_size, "%s: '%.*s' is not known; allowed: %s", option->key, SHOWN_MAX, value, option->min);
         return SL_ERROR_OUT_OF_RANGE;
     }
-    snprintf(why, why_size, "%s: '%.*s' is %s; wanted: %s", option->key, SHOWN_MAX, value,
-             error == SL_ERROR_FORMAT ? "not of the right form" : option->kind == SL_KIND_TEXT ? "too long" : "out of range", range);
+    if (option->kind == SL_KIND_TEXT) {
+        snprintf(why, why_size, "%s: '%.*s' is %s; wanted: printable text of at most %d bytes, no double quotes, no blanks at its ends",
+                 option->key, SHOWN_MAX, value, fault, SL_TEXT_MAX - 1);
+        return error;
+    }
+
+    char range[SL_TEXT_MAX];
+    sl_option_range(option, range, sizeof range);
+    snprintf(why, why_size, "%s: '%.*s' is %s; wanted: %s", option->key, SHOWN_MAX, value, fault, range);
     return error;
 }
 
@@ -428,19 +433,17 @@ size_t sl_option_range(const struct sl_option *option, char *out, size_t size)
     case SL_KIND_UINT: length = snprintf(out, size, "whole number, %s .. %s", option->min, option->max); break;
     case SL_KIND_REAL: length = snprintf(out, size, "number, %s .. %s", option->min, option->max); break;
     case SL_KIND_DURATION: length = snprintf(out, size, "duration with a unit (us, ms, s, m, h), %s .. %s", option->min, option->max); break;
-    case SL_KIND_TEXT: length = snprintf(out, size, "printable text of at most %d bytes, no double quotes, no blanks at its ends",
-                                         SL_TEXT_MAX - 1); break;
+    case SL_KIND_TEXT: length = snprintf(out, size, "text"); break;
     case SL_KIND_CHOICE: length = snprintf(out, size, "one of %s", option->min); break;
     }
     assert(length >= 0);
     return (size_t)length;
 }
 
-/* Bytes of the key before its dot; 0: it stands at the top level. */
+/* Bytes of the key before its dot; the whole key where it has none. */
 static size_t section_size(const char *key)
 {
-    const char *dot = strchr(key, '.');
-    return dot ? (size_t)(dot - key) : 0;
+    return strcspn(key, ".");
 }
 
 static bool same_section(const struct sl_option *a, const struct sl_option *b)
@@ -459,15 +462,28 @@ static bool opens_section(uint32_t i)
 static void write_option(FILE *file, const struct sl_config *config, const struct sl_option *option)
 {
     char range[SL_TEXT_MAX], text[SL_TEXT_MAX];
-    size_t size = section_size(option->key);
-    const char *indent = size ? "    " : "";
+    const char *dot = strchr(option->key, '.'), *indent = dot ? "    " : "";
     union value value = get_field(config, option);
     sl_option_range(option, range, sizeof range);
     print_value(option->kind, &value, text, sizeof text);
 
     fprintf(file, "%s# %s\n", indent, option->help);
     fprintf(file, "%s# %s; default \"%s\"\n", indent, range, option->initial);
-    fprintf(file, "%s%s = \"%s\"\n", indent, option->key + (size ? size + 1 : 0), text);
+    fprintf(file, "%s%s = \"%s\"\n", indent, dot ? dot + 1 : option->key, text);
+}
+
+/* A section may have a value of its own, as `model` has: ZPL then wants it in the section's line, above what is nested in it. */
+static void write_section(FILE *file, const struct sl_config *config, const struct sl_option *first)
+{
+    char name[KEY_MAX];
+    snprintf(name, sizeof name, "%.*s", (int)section_size(first->key), first->key);
+
+    const struct sl_option *own = sl_config_find(name);
+    if (own && own->scope == first->scope) write_option(file, config, own);
+    else fprintf(file, "%s\n", name);
+
+    for (uint32_t i = 0; i < N_OPTIONS; i++)
+        if (same_section(first, &options[i]) && &options[i] != own) write_option(file, config, &options[i]);
 }
 
 int sl_config_write_commented(FILE *file, const struct sl_config *config, enum sl_option_scope scope)
@@ -476,12 +492,9 @@ int sl_config_write_commented(FILE *file, const struct sl_config *config, enum s
     for (uint32_t i = 0; i < N_OPTIONS; i++) {
         if (options[i].scope != scope || !opens_section(i)) continue;
 
-        size_t size = section_size(options[i].key);
         fputs(gap, file);
         gap = "\n";
-        if (size) fprintf(file, "%.*s\n", (int)size, options[i].key);
-        for (uint32_t j = i; j < N_OPTIONS; j++)
-            if (same_section(&options[i], &options[j])) write_option(file, config, &options[j]);
+        write_section(file, config, &options[i]);
     }
     return fflush(file) == 0 && !ferror(file) ? SL_OK : SL_ERROR_IO;
 }

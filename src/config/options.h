@@ -28,7 +28,7 @@ uint32_t sl_config_count(void);
 const struct sl_option *sl_config_option(uint32_t i);                /* i < sl_config_count(); order of options.def */
 const struct sl_option *sl_config_find(const char *key);             /* or NULL */
 
-/* "number 1 .. 16", "mean|median", ...: what a value must look like, without the default. Returns the length needed, like snprintf. */
+/* "whole number, 1 .. 16", "one of mean|median", ...: what a value must look like, without the default. Returns the length needed, like snprintf. */
 size_t sl_option_range(const struct sl_option *option, char *out, size_t size);
 
 /* Prints every option of a scope as a ZPL configuration file: sections for dotted keys, the help, range and default as comments,

@@ -311,7 +311,8 @@ static uint32_t read_commented(FILE *file, struct sl_config *config)
         value[0] = 0;
         int n_fields = sscanf(content, "%63[a-z_] = \"%255[^\"]", name, value);
         cr_assert_geq(n_fields, 1, "not ZPL: '%s'", line);
-        if (!strchr(content, '=')) { strcpy(section, name); continue; }
+        if (!nested) strcpy(section, name);
+        if (!strchr(content, '=')) continue;
 
         char key[160], why[256] = "";
         snprintf(key, sizeof key, "%s%s%s", nested ? section : "", nested ? "." : "", name);

@@ -120,7 +120,7 @@ Test(network, what_was_written_is_read_back_to_the_bit)
 Test(network, scaling_numbers_keep_every_bit_and_belong_to_the_id)
 {
     struct sl_config config = example(), read;
-    float offset[] = {0.1f, -0.0f, 1e-45f, 16777217}, factor[] = {1, 0, 3.4028235e38f, -1.0f / 3};
+    float offset[] = {0.1f, -0.0f, 1e-45f, 16777215}, factor[] = {1, 0, 3.4028235e38f, -1.0f / 3};
     struct sl_scaling scaling = {.n_features = 4, .offset = offset, .factor = factor}, back = {0};
     uint8_t id[32], other[32];
     char why[512] = "";
