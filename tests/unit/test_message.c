@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: MIT */
+#include <criterion/criterion.h>
+#include <msgpack.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../fuzz/samples.h"
+
+static uint8_t bytes[SL_MESSAGE_MAX], again[SL_MESSAGE_MAX];
+
+static struct sl_envelope over(enum sl_message_type type, const struct sl_writer *writer)
+{
+    cr_assert_not(writer->full);
+    return (struct sl_envelope){.type = type, .body = writer->bytes, .body_size = writer->size};
+}
+
+static int read_any(enum sl_message_type type, const struct sl_writer *writer)
+{
+    struct sl_envelope envelope = over(type, writer);
+    struct sl_writer sink = sl_writer_over(again, sizeof again);
+    return sample_rewrite(&envelope, &sink);
+}
+
+/* written_X(): the error of reading a body back. */
+#define CASE(TYPE, name) \
+    static int written_##name(struct sl_##name body) \
+    { \
+        struct sl_writer writer = sl_writer_over(bytes, sizeof bytes); \
+        sl_write_##name(&writer, &body); \
+        return read_any(SL_MESSAGE_##TYPE, &writer); \
+    }
+CASE(HELLO, hello) CASE(PROPOSE, propose) CASE(ROSTER, roster) CASE(REFUSE, refuse) CASE(LIST, list)
+CASE(RESULT, result) CASE(AGGREGATE, aggregate) CASE(NEED, need) CASE(GET, get) CASE(CHUNK, chunk)
+#undef CASE
+
+/* The body of `type` as msgpack-c sees it: "[7 32*a1 [32*b0]]": numbers, bins as size*first byte, arrays. */
+static size_t describe(const msgpack_object *object, char *text, size_t size)
+{
+    switch (object->type) {
+    case MSGPACK_OBJECT_POSITIVE_INTEGER: return (size_t)snprintf(text, size, "%llu", (unsigned long long)object->via.u64);
+    case MSGPACK_OBJECT_NEGATIVE_INTEGER: return (size_t)snprintf(text, size, "%lld", (long long)object->via.i64);
+    case MSGPACK_OBJECT_BIN:
+        if (object->via.bin.size == 0) return (size_t)snprintf(text, size, "0*");
+        return (size_t)snprintf(text, size, "%u*%02x", object->via.bin.size, (uint8_t)object->via.bin.ptr[0]);
+    case MSGPACK_OBJECT_ARRAY: {
+        size_t length = (size_t)snprintf(text, size, "[");
+        for (uint32_t i = 0; i < object->via.array.size; i++) {
+            if (i > 0) length += (size_t)snprintf(text + length, size - length, " ");
+            length += describe(&object->via.array.ptr[i], text + length, size - length);
+        }
+        return length + (size_t)snprintf(text + length, size - length, "]");
+    }
+    default: return (size_t)snprintf(text, size, "?");
+    }
+}
+
+static const char *seen_by_msgpack_c(enum sl_message_type type, enum sample kind)
+{
+    static char text[4096];
+    struct sl_writer writer = sl_writer_over(bytes, sizeof bytes);
+    sample_write_body(&writer, type, kind);
+
+    msgpack_unpacked oracle;
+    size_t consumed = 0;
+    msgpack_unpacked_init(&oracle);
+    cr_assert_eq(msgpack_unpack_next(&oracle, (const char *)bytes, writer.size, &consumed), MSGPACK_UNPACK_SUCCESS);
+    cr_assert_eq(consumed, writer.size);
+    describe(&oracle.data, text, sizeof text);
+    msgpack_unpacked_destroy(&oracle);
+    return text;
+}
+
+Test(message, bodies_hold_their_items_in_the_order_of_the_struct)
+{
+#define SEEN(TYPE, kind, text) cr_assert_str_eq(seen_by_msgpack_c(SL_MESSAGE_##TYPE, SAMPLE_##kind), text)
+    SEEN(HELLO, SMALL, "[0 32*a1 32*a2 0* 0*]");
+    SEEN(HELLO, LARGE, "[18446744073709551615 32*a1 32*a2 47*7e 320*a3]");
+    SEEN(PROPOSE, SMALL, "[32*a1 [32*b0] 3 16 32*a2 -15 1]");
+    SEEN(JOIN, SMALL, "[32*a1 32*a2 0* 32*a3 32*a4 32*a5 0* 0]");
+    SEEN(JOIN, LARGE, "[32*a1 32*a2 47*7e 32*a3 32*a4 32*a5 320*a6 4294967295]");
+    SEEN(ROSTER, SMALL, "[[0*]]");
+    SEEN(RELEASED, SMALL, "[]");
+    SEEN(REFUSE, LARGE, "[255]");
+    SEEN(LIST, SMALL, "[0 32*a1 [32*b0]]");
+    SEEN(COMMIT, SMALL, "[32*a1]");
+    SEEN(OPEN, SMALL, "[32*a1 32*a2]");
+    SEEN(RESULT, SMALL, "[32*a1 1 8 -63 32*a2]");
+    SEEN(RESULT, LARGE, "[32*a1 18446744073709551615 32 63 32*a2]");
+    SEEN(AGGREGATE, SMALL, "[0* 0* [0* 0*] 0* 0 []]");
+    SEEN(PULL, LARGE, "[18446744073709551615 32*a1]");
+    SEEN(NONE, SMALL, "[0 32*a1]");
+    SEEN(NEED, LARGE, "[15 32*a1]");
+    SEEN(GET, LARGE, "[32*a1 63]");
+    SEEN(CHUNK, SMALL, "[32*a1 0 [] 1*a2]");
+    SEEN(CHUNK, LARGE, "[32*a1 63 [32*b0 32*b1 32*b2 32*b3 32*b4 32*b5] 65536*a2]");
+#undef SEEN
+}
+
+Test(message, every_body_is_written_again_as_it_was_read)
+{
+    for (int i = 0; i < 2 * SAMPLE_TYPES; i++) {
+        enum sl_message_type type = sample_types[i / 2];
+        struct sl_writer writer = sl_writer_over(bytes, sizeof bytes);
+        sample_write_body(&writer, type, i % 2 ? SAMPLE_LARGE : SAMPLE_SMALL);
+
+        struct sl_envelope envelope = over(type, &writer);
+        struct sl_writer second = sl_writer_over(again, sizeof again);
+        cr_assert_eq(sample_rewrite(&envelope, &second), SL_OK, "%s", sl_message_name(type));
+
+        cr_assert_eq(second.size, writer.size);
+        cr_assert_eq(memcmp(again, bytes, writer.size), 0, "%s", sl_message_name(type));
+    }
+}
+
+Test(message, fields_come_back_where_they_were_put)
+{
+    struct sl_writer writer = sl_writer_over(bytes, sizeof bytes);
+    struct sl_join in = sample_join(SAMPLE_LARGE), out;
+    sl_write_join(&writer, &in);
+    struct sl_envelope envelope = over(SL_MESSAGE_JOIN, &writer);
+    cr_assert_eq(sl_read_join(&envelope, &out), SL_OK);
+    cr_assert_eq(memcmp(out.sign_public, in.sign_public, 32), 0);
+    cr_assert_eq(memcmp(out.transport_public, in.transport_public, 32), 0);
+    cr_assert_str_eq(out.address, in.address);
+    cr_assert_eq(memcmp(out.mask_public, in.mask_public, 32), 0);
+    cr_assert_eq(memcmp(out.box_public, in.box_public, 32), 0);
+    cr_assert_eq(memcmp(out.nonce, in.nonce, 32), 0);
+    cr_assert_eq(out.certificate_size, SL_CERTIFICATE_MAX);
+    cr_assert(out.certificate > bytes && out.certificate < bytes + sizeof bytes, "the certificate stays in the message");
+    cr_assert_eq(out.refused, UINT32_MAX);
+
+    struct sl_aggregate sent = sample_aggregate(SAMPLE_LARGE), got;
+    writer = sl_writer_over(bytes, sizeof bytes);
+    sl_write_aggregate(&writer, &sent);
+    envelope = over(SL_MESSAGE_AGGREGATE, &writer);
+    cr_assert_eq(sl_read_aggregate(&envelope, &got), SL_OK);
+    cr_assert(got.propose_size == 2048 && got.propose[0] == 0xa1);
+    cr_assert(got.roster_size == 32768 && got.roster[0] == 0xa2);
+    cr_assert(got.list_sizes[0] == 4096 && got.lists[0][0] == 0xa3);
+    cr_assert(got.list_sizes[1] == 4096 && got.lists[1][0] == 0xa4);
+    cr_assert(got.result_size == 512 && got.result[0] == 0xa5);
+    cr_assert_eq(got.signers, UINT64_MAX);
+    cr_assert_eq(got.n_signatures, 64);
+    cr_assert(got.signatures[0][63] == 0xa6 && got.signatures[63][63] == 0xa9);
+}
+
+Test(message, every_truncated_body_is_refused)
+{
+    for (int i = 0; i < 2 * SAMPLE_TYPES; i++) {
+        enum sl_message_type type = sample_types[i / 2];
+        struct sl_writer writer = sl_writer_over(bytes, sizeof bytes);
+        sample_write_body(&writer, type, i % 2 ? SAMPLE_LARGE : SAMPLE_SMALL);
+
+        size_t step = writer.size > 4096 ? 61 : 1;
+        for (size_t size = 0; size < writer.size; size += step) {
+            uint8_t *prefix = malloc(size ? size : 1);
+            memcpy(prefix, bytes, size);
+            struct sl_envelope envelope = {.type = type, .body = prefix, .body_size = size};
+            struct sl_writer sink = sl_writer_over(again, sizeof again);
+            cr_assert_eq(sample_rewrite(&envelope, &sink), SL_ERROR_TRUNCATED, "%s of %zu bytes", sl_message_name(type), size);
+            free(prefix);
+        }
+    }
+}
+
+Test(message, a_body_with_an_item_more_or_less_is_refused)
+{
+    for (int i = 0; i < SAMPLE_TYPES; i++) {
+        enum sl_message_type type = sample_types[i];
+        struct sl_writer writer = sl_writer_over(bytes, sizeof bytes);
+        sample_write_body(&writer, type, SAMPLE_SMALL);
+        sl_write_uint(&writer, 0);
+        cr_assert_eq(read_any(type, &writer), SL_ERROR_MALFORMED, "%s with a byte behind it", sl_message_name(type));
+
+        bytes[0]++;                                            /* the array says so, too */
+        cr_assert_eq(read_any(type, &writer), SL_ERROR_MALFORMED, "%s with an item more", sl_message_name(type));
+        if (type == SL_MESSAGE_RELEASED) continue;
+
+        bytes[0] -= 2;
+        cr_assert_eq(read_any(type, &writer), SL_ERROR_MALFORMED, "%s with an item less", sl_message_name(type));
+    }
+}
+
+/* PULL and NEED have bodies of one shape: only the envelope's type, which the signature covers, tells them apart. */
+Test(message, a_body_is_not_read_under_the_name_of_another_type)
+{
+    for (int i = 0; i < SAMPLE_TYPES; i++) {
+        enum sl_message_type type = sample_types[i];
+        struct sl_writer writer = sl_writer_over(bytes, sizeof bytes);
+        sample_write_body(&writer, type, SAMPLE_SMALL);
+        struct sl_envelope envelope = over(type, &writer);
+
+#define CASE(TYPE, name) \
+        if (type != SL_MESSAGE_##TYPE) { \
+            struct sl_##name body; \
+            int error = sl_read_##name(&envelope, &body); \
+            cr_assert_eq(error, SL_ERROR_MALFORMED, "%s as " #TYPE, sl_message_name(type)); \
+        }
+        CASE(HELLO, hello) CASE(PROPOSE, propose) CASE(JOIN, join) CASE(ROSTER, roster) CASE(REFUSE, refuse) CASE(LIST, list)
+        CASE(COMMIT, commit) CASE(OPEN, open) CASE(RESULT, result) CASE(AGGREGATE, aggregate) CASE(NEED, need) CASE(GET, get) CASE(CHUNK, chunk)
+        if (type != SL_MESSAGE_NONE) CASE(PULL, pull)
+#undef CASE
+        if (type != SL_MESSAGE_RELEASED) cr_assert_eq(sl_read_released(&envelope), SL_ERROR_MALFORMED);
+    }
+}
+
+Test(hello, holds_address_and_certificate_to_their_limits)
+{
+    struct sl_hello body = sample_hello(SAMPLE_SMALL);
+    strcpy(body.address, "[fe80::1]:7400");
+    cr_assert_eq(written_hello(body), SL_OK);
+
+    static const char bad[] = {' ', '\t', '\n', 0x1f, 0x7f, (char)0x80, (char)0xff};
+    for (size_t i = 0; i < sizeof bad; i++) {
+        body.address[3] = bad[i];
+        cr_assert_eq(written_hello(body), SL_ERROR_MALFORMED, "byte %02x", (uint8_t)bad[i]);
+    }
+    body = sample_hello(SAMPLE_LARGE);
+    body.certificate_size = SL_CERTIFICATE_MAX + 1;
+    cr_assert_eq(written_hello(body), SL_ERROR_TOO_LARGE);
+}
+
+Test(hello, an_address_ends_at_47_bytes_and_holds_no_zero)
+{
+    static const struct { const char *text; size_t size; int error; } cases[] = {
+        {"a\0b", 3, SL_ERROR_MALFORMED},
+        {"12345678901234567890123456789012345678901234567", 47, SL_OK},
+        {"123456789012345678901234567890123456789012345678", 48, SL_ERROR_TOO_LARGE},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct sl_writer writer = sl_writer_over(bytes, sizeof bytes);
+        sl_write_array(&writer, 5);
+        sl_write_uint(&writer, 1);
+        sl_write_bin(&writer, sample_from, 32);
+        sl_write_bin(&writer, sample_from, 32);
+        sl_write_bin(&writer, cases[i].text, cases[i].size);
+        sl_write_bin(&writer, NULL, 0);
+        cr_assert_eq(read_any(SL_MESSAGE_HELLO, &writer), cases[i].error, "case %zu", i);
+    }
+}
+
+Test(propose, holds_its_numbers_to_their_ranges)
+{
+#define REFUSED(change) do { struct sl_propose body = sample_propose(SAMPLE_LARGE); change; \
+    cr_assert_eq(written_propose(body), SL_ERROR_MALFORMED, #change); } while (0)
+    REFUSED(body.n_candidates = 0);
+    REFUSED(memcpy(body.candidates[31], body.candidates[0], 32));
+    REFUSED(memcpy(body.candidates[1], body.candidates[0], 32));
+    REFUSED(body.aim = 2);
+    REFUSED(body.aim = SL_COHORT_MAX + 1);
+    REFUSED(body.ring_bits = 0);
+    REFUSED(body.ring_bits = 8);
+    REFUSED(body.ring_bits = 17);
+    REFUSED(body.ring_bits = 64);
+    REFUSED(body.ref_exponent = -16);
+    REFUSED(body.ref_exponent = 31);
+    REFUSED(body.radius_q = 0);
+#undef REFUSED
+}
+
+Test(propose, has_room_for_32_candidates_and_no_more)
+{
+    struct sl_writer writer = sl_writer_over(bytes, sizeof bytes);
+    sl_write_array(&writer, 7);
+    sl_write_bin(&writer, sample_from, 32);
+    sl_write_array(&writer, SL_CANDIDATES_MAX + 1);
+    for (int i = 0; i <= SL_CANDIDATES_MAX; i++) sl_write_bin(&writer, sample_from, 32);
+    cr_assert_eq(read_any(SL_MESSAGE_PROPOSE, &writer), SL_ERROR_TOO_LARGE);
+}
+
+Test(join, refusals_are_32_bits)
+{
+    struct sl_writer writer = sl_writer_over(bytes, sizeof bytes);
+    sample_write_body(&writer, SL_MESSAGE_JOIN, SAMPLE_SMALL);
+    writer.size--;
+    sl_write_uint(&writer, UINT64_C(0x100000000));
+    cr_assert_eq(read_any(SL_MESSAGE_JOIN, &writer), SL_ERROR_MALFORMED);
+}
+
+Test(roster, holds_one_to_64_joins_of_at_most_the_size_of_a_join)
+{
+    struct sl_roster body = {.n_joins = 0};
+    cr_assert_eq(written_roster(body), SL_ERROR_MALFORMED);
+
+    body = sample_roster(SAMPLE_SMALL);
+    body.joins[0].size = 1024;
+    cr_assert_eq(written_roster(body), SL_OK);
+    body.joins[0].size = 1025;
+    cr_assert_eq(written_roster(body), SL_ERROR_TOO_LARGE);
+
+    struct sl_writer writer = sl_writer_over(bytes, sizeof bytes);
+    sl_write_array(&writer, 1);
+    sl_write_array(&writer, SL_COHORT_MAX + 1);
+    for (int i = 0; i <= SL_COHORT_MAX; i++) sl_write_bin(&writer, NULL, 0);
+    cr_assert_eq(read_any(SL_MESSAGE_ROSTER, &writer), SL_ERROR_TOO_LARGE);
+}
+
+Test(list, holds_its_step_and_hashes_to_their_ranges)
+{
+    struct sl_list body = sample_list(SAMPLE_LARGE);
+    body.step = 16;
+    cr_assert_eq(written_list(body), SL_ERROR_MALFORMED);
+
+    body = sample_list(SAMPLE_LARGE);
+    body.n_hashes = 0;
+    cr_assert_eq(written_list(body), SL_ERROR_MALFORMED);
+
+    struct sl_writer writer = sl_writer_over(bytes, sizeof bytes);
+    sl_write_array(&writer, 3);
+    sl_write_uint(&writer, 1);
+    sl_write_bin(&writer, sample_from, 32);
+    sl_write_array(&writer, SL_COHORT_MAX + 1);
+    for (int i = 0; i <= SL_COHORT_MAX; i++) sl_write_bin(&writer, sample_from, 32);
+    cr_assert_eq(read_any(SL_MESSAGE_LIST, &writer), SL_ERROR_TOO_LARGE);
+}
+
+Test(result, holds_its_numbers_to_their_ranges)
+{
+#define REFUSED(change) do { struct sl_result body = sample_result(SAMPLE_LARGE); change; \
+    cr_assert_eq(written_result(body), SL_ERROR_MALFORMED, #change); } while (0)
+    REFUSED(body.members = 0);
+    REFUSED(body.bits = 0);
+    REFUSED(body.bits = 24);
+    REFUSED(body.bits = 64);
+    REFUSED(body.exponent = -64);
+    REFUSED(body.exponent = 64);
+#undef REFUSED
+}
+
+Test(aggregate, holds_one_signature_for_every_signer)
+{
+    struct sl_writer writer = sl_writer_over(bytes, sizeof bytes);
+    for (uint32_t n_signatures = 0; n_signatures <= 3; n_signatures++) {
+        writer = sl_writer_over(bytes, sizeof bytes);
+        sl_write_array(&writer, 6);
+        sl_write_bin(&writer, NULL, 0);
+        sl_write_bin(&writer, NULL, 0);
+        sl_write_array(&writer, 2);
+        sl_write_bin(&writer, NULL, 0);
+        sl_write_bin(&writer, NULL, 0);
+        sl_write_bin(&writer, NULL, 0);
+        sl_write_uint(&writer, UINT64_C(0x8000000000000001));
+        sl_write_array(&writer, n_signatures);
+        for (uint32_t i = 0; i < n_signatures; i++) sl_write_bin(&writer, sample_bytes(1), 64);
+        cr_assert_eq(read_any(SL_MESSAGE_AGGREGATE, &writer), n_signatures == 2 ? SL_OK : SL_ERROR_MALFORMED);
+    }
+}
+
+Test(aggregate, no_part_is_larger_than_its_message_may_be)
+{
+#define REFUSED(change) do { struct sl_aggregate body = sample_aggregate(SAMPLE_LARGE); change; \
+    cr_assert_eq(written_aggregate(body), SL_ERROR_TOO_LARGE, #change); } while (0)
+    REFUSED(body.propose_size++);
+    REFUSED(body.roster_size++);
+    REFUSED(body.list_sizes[0]++);
+    REFUSED(body.list_sizes[1]++);
+    REFUSED(body.result_size++);
+#undef REFUSED
+}
+
+Test(chunk, holds_its_index_path_and_data_to_their_limits)
+{
+    struct sl_chunk body = sample_chunk(SAMPLE_SMALL);
+    body.index = SL_CHUNKS_MAX;
+    cr_assert_eq(written_chunk(body), SL_ERROR_MALFORMED);
+
+    body = sample_chunk(SAMPLE_SMALL);
+    body.data_size = 0;
+    cr_assert_eq(written_chunk(body), SL_ERROR_MALFORMED);
+
+    static uint8_t large[4 * SL_CHUNK_ELEMENTS + 1];
+    body.data = large;
+    body.data_size = sizeof large;
+    cr_assert_eq(written_chunk(body), SL_ERROR_TOO_LARGE);
+
+    struct sl_writer writer = sl_writer_over(bytes, sizeof bytes);
+    sl_write_array(&writer, 4);
+    sl_write_bin(&writer, sample_from, 32);
+    sl_write_uint(&writer, 0);
+    sl_write_array(&writer, SL_MERKLE_DEPTH_MAX + 1);
+    for (int i = 0; i <= SL_MERKLE_DEPTH_MAX; i++) sl_write_bin(&writer, sample_from, 32);
+    sl_write_bin(&writer, large, 4);
+    cr_assert_eq(read_any(SL_MESSAGE_CHUNK, &writer), SL_ERROR_TOO_LARGE);
+}
+
+Test(small_bodies, hold_their_numbers_to_their_ranges)
+{
+    cr_assert_eq(written_refuse((struct sl_refuse){256}), SL_ERROR_MALFORMED);
+    cr_assert_eq(written_need((struct sl_need){.step = 16}), SL_ERROR_MALFORMED);
+    cr_assert_eq(written_get((struct sl_get){.index = SL_CHUNKS_MAX}), SL_ERROR_MALFORMED);
+}
