@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+#include "share/columns.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "starling/error.h"
+
+/* Adjacent rows change places in each column where they are out of order. Equal values stay, so the sort is stable. */
+static void order_pair(float *restrict lower, float *restrict upper)
+{
+    for (uint32_t j = 0; j < SL_STRIP; j++) {
+        float a = lower[j], b = upper[j];
+        lower[j] = b < a ? b : a;
+        upper[j] = b < a ? a : b;
+    }
+}
+
+static void order_pair_with_origin(float *restrict lower, float *restrict upper, uint32_t *restrict lower_origin,
+                                   uint32_t *restrict upper_origin)
+{
+    for (uint32_t j = 0; j < SL_STRIP; j++) {
+        float a = lower[j], b = upper[j];
+        uint32_t of_a = lower_origin[j], of_b = upper_origin[j];
+        lower[j] = b < a ? b : a;
+        upper[j] = b < a ? a : b;
+        lower_origin[j] = b < a ? of_b : of_a;
+        upper_origin[j] = b < a ? of_a : of_b;
+    }
+}
+
+static float *row_of(const struct sl_columns *columns, uint32_t i)
+{
+    return columns->sorted + (size_t)i * SL_STRIP;
+}
+
+static uint32_t *origin_of(const struct sl_columns *columns, uint32_t i)
+{
+    return columns->origin + (size_t)i * SL_STRIP;
+}
+
+/* The greatest weight, or an error. */
+static int greatest_weight(const struct sl_input *inputs, uint32_t n_inputs, double *out)
+{
+    if (n_inputs == 0) return SL_ERROR_TOO_FEW;
+
+    double greatest = 0;
+    for (uint32_t i = 0; i < n_inputs; i++) {
+        bool usable = inputs[i].weight >= 0 && isfinite(inputs[i].weight);
+        if (!usable) return SL_ERROR_BAD_ARGUMENT;
+        if (inputs[i].weight > greatest) greatest = inputs[i].weight;
+    }
+    if (greatest == 0) return SL_ERROR_BAD_ARGUMENT;
+
+    *out = greatest;
+    return SL_OK;
+}
+
+static double median_of_weighted(const struct sl_columns *columns, uint32_t j)
+{
+    const double half = columns->total_weight / 2, slack = columns->total_weight * 1e-9;
+    const uint32_t last = columns->n_rows - 1;
+    double weight_so_far = 0;
+    uint32_t i = 0;
+    for (; i < last; i++) {
+        weight_so_far += columns->rows[origin_of(columns, i)[j]].weight;
+        if (weight_so_far >= half - slack) break;
+    }
+
+    double value = row_of(columns, i)[j];
+    bool met = i < last && weight_so_far <= half + slack;
+    return met ? (value + row_of(columns, i + 1)[j]) / 2 : value;
+}
+
+size_t sl_columns_size(uint32_t n_inputs_max, bool sorts)
+{
+    const size_t strip = sorts ? SL_STRIP * (sizeof(float) + sizeof(uint32_t)) : 0;
+    return n_inputs_max * (sizeof(struct sl_input) + strip) + 3 * alignof(max_align_t);
+}
+
+int sl_columns_init(struct sl_columns *columns, const struct sl_input *inputs, uint32_t n_inputs, uint32_t dim, bool sorts,
+                    struct sl_arena *scratch)
+{
+    double greatest;
+    int error = greatest_weight(inputs, n_inputs, &greatest);
+    if (error) return error;
+
+    *columns = (struct sl_columns){.dim = dim, .equal_weights = true};
+    columns->rows = SL_TAKE(scratch, struct sl_input, n_inputs);
+    if (!columns->rows) return SL_ERROR_NO_MEMORY;
+
+    for (uint32_t i = 0; i < n_inputs; i++) {
+        double weight = inputs[i].weight / greatest;
+        if (weight == 0) continue;
+        columns->rows[columns->n_rows++] = (struct sl_input){inputs[i].values, weight};
+        columns->total_weight += weight;
+        columns->equal_weights &= weight == 1;
+    }
+    if (!sorts) return SL_OK;
+
+    columns->sorted = SL_TAKE(scratch, float, (size_t)columns->n_rows * SL_STRIP);
+    columns->origin = SL_TAKE(scratch, uint32_t, (size_t)columns->n_rows * SL_STRIP);
+    return columns->sorted && columns->origin ? SL_OK : SL_ERROR_NO_MEMORY;
+}
+
+uint32_t sl_columns_width(const struct sl_columns *columns, uint32_t start)
+{
+    uint32_t left = columns->dim - start;
+    return left < SL_STRIP ? left : SL_STRIP;
+}
+
+/* Insertion sort of whole rows. Columns past the width of the last strip hold zeros, which do no harm. */
+void sl_columns_sort(struct sl_columns *columns, uint32_t start)
+{
+    const uint32_t width = sl_columns_width(columns, start);
+    for (uint32_t i = 0; i < columns->n_rows; i++) {
+        memcpy(row_of(columns, i), columns->rows[i].values + start, width * sizeof(float));
+        memset(row_of(columns, i) + width, 0, (SL_STRIP - width) * sizeof(float));
+        for (uint32_t j = 0; j < SL_STRIP && !columns->equal_weights; j++) origin_of(columns, i)[j] = i;
+
+        for (uint32_t k = i; k > 0; k--) {
+            if (columns->equal_weights) order_pair(row_of(columns, k - 1), row_of(columns, k));
+            else order_pair_with_origin(row_of(columns, k - 1), row_of(columns, k), origin_of(columns, k - 1), origin_of(columns, k));
+        }
+    }
+}
+
+void sl_columns_median(struct sl_columns *columns, uint32_t start, double median[SL_STRIP])
+{
+    sl_columns_sort(columns, start);
+    if (!columns->equal_weights) {
+        const uint32_t width = sl_columns_width(columns, start);
+        for (uint32_t j = 0; j < width; j++) median[j] = median_of_weighted(columns, j);
+        return;
+    }
+
+    const float *lower = row_of(columns, (columns->n_rows - 1) / 2), *upper = row_of(columns, columns->n_rows / 2);
+    for (uint32_t j = 0; j < SL_STRIP; j++) median[j] = ((double)lower[j] + upper[j]) / 2;
+}
