@@ -25,4 +25,8 @@ extern const struct sl_partitioner *const sl_partitioners[];      /* NULL-termin
 int sl_partition(const struct sl_dataset *dataset, uint32_t n_nodes, const char *specification, uint64_t seed, uint32_t *owner,
                  char *why, size_t why_size);
 
+/* What has to be read beside the data for this specification: "by:COLUMN" sets the client column, "by:FILE:COLUMN" the client file, all others
+ * nothing. The options then point into `specification`. */
+void sl_partition_read_options(const char *specification, struct sl_read_options *options);
+
 #endif
