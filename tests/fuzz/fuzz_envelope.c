@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* A frame from a stranger: opened, verified, and its body decoded as if the signature were good. What decodes must be written again with the same bytes. */
+#include "fuzz.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "samples.h"
+
+static void check_body(const struct sl_envelope *envelope)
+{
+    static uint8_t again[SL_MESSAGE_MAX];
+    struct sl_writer writer = sl_writer_over(again, sizeof again);
+    if (sample_rewrite(envelope, &writer) != SL_OK) return;
+
+    assert(!writer.full && writer.size == envelope->body_size);
+    assert(memcmp(again, envelope->body, writer.size) == 0);
+}
+
+/* True if it is a message, whatever its body. */
+static bool check_message(const uint8_t *bytes, size_t size, struct sl_envelope *envelope)
+{
+    if (sl_envelope_open(bytes, size, sample_network, envelope) != SL_OK) return false;
+
+    assert(sl_message_name(envelope->type) && envelope->size == size && envelope->signed_size < size);
+    assert(envelope->body > bytes && envelope->body + envelope->body_size == bytes + envelope->signed_size);
+
+    uint8_t sign_public[32], sign_secret[64];
+    sample_keys(sign_public, sign_secret);
+    bool is_verified = sl_envelope_verify(envelope, sign_public);
+    assert(!is_verified || envelope->signature);
+    check_body(envelope);
+    return true;
+}
+
+static void check_parts(const struct sl_envelope *envelope)
+{
+    static struct sl_roster roster;
+    static struct sl_aggregate aggregate;
+    static struct sl_list list;
+    struct sl_result result;
+    struct sl_envelope part;
+    if (envelope->type == SL_MESSAGE_ROSTER && sl_read_roster(envelope, &roster) == SL_OK)
+        for (uint32_t i = 0; i < roster.n_joins; i++) check_message(roster.joins[i].bytes, roster.joins[i].size, &part);
+
+    if (envelope->type != SL_MESSAGE_AGGREGATE || sl_read_aggregate(envelope, &aggregate) != SL_OK) return;
+
+    check_message(aggregate.propose, aggregate.propose_size, &part);
+    check_message(aggregate.roster, aggregate.roster_size, &part);
+    for (int i = 0; i < 2; i++) sl_read_list_body(aggregate.lists[i], aggregate.list_sizes[i], &list);
+    sl_read_result_body(aggregate.result, aggregate.result_size, &result);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct sl_envelope envelope;
+    if (check_message(data, size, &envelope)) check_parts(&envelope);
+    return 0;
+}
