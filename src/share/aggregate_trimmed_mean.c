@@ -11,8 +11,9 @@ static size_t scratch_size(uint32_t n_inputs_max, uint32_t dim)
 
 static void average_middle_equal(const struct sl_columns *columns, uint32_t n_dropped, double mean[SL_STRIP])
 {
+    float values[SL_STRIP];
     for (uint32_t i = n_dropped; i < columns->n_rows - n_dropped; i++) {
-        const float *values = columns->sorted + (size_t)i * SL_STRIP;
+        sl_columns_ranked(columns, i, values);
         for (uint32_t j = 0; j < SL_STRIP; j++) mean[j] += values[j];
     }
     for (uint32_t j = 0; j < SL_STRIP; j++) mean[j] /= columns->n_rows - 2 * n_dropped;
@@ -20,9 +21,10 @@ static void average_middle_equal(const struct sl_columns *columns, uint32_t n_dr
 
 static void average_middle_weighted(const struct sl_columns *columns, uint32_t n_dropped, double mean[SL_STRIP])
 {
+    float values[SL_STRIP];
     double weight[SL_STRIP] = {0};
     for (uint32_t i = n_dropped; i < columns->n_rows - n_dropped; i++) {
-        const float *values = columns->sorted + (size_t)i * SL_STRIP;
+        sl_columns_ranked(columns, i, values);
         const uint32_t *origin = columns->origin + (size_t)i * SL_STRIP;
         for (uint32_t j = 0; j < SL_STRIP; j++) {
             double w = columns->rows[origin[j]].weight;

@@ -6,32 +6,52 @@
 
 #include "starling/error.h"
 
-/* Adjacent rows change places in each column where they are out of order. Equal values stay, so the sort is stable. */
-static void order_pair(float *restrict lower, float *restrict upper)
+/* Floats are sorted as integers of the same order (sign and magnitude turned into two's complement): a comparison of integers gives a mask,
+ * and with masks both compilers make vector code. The key of -0 becomes that of 0, so that the two are equal here as well. */
+static void to_keys(int32_t keys[SL_STRIP], const float *values, uint32_t width)
 {
+    memset(keys, 0, SL_STRIP * sizeof *keys);
+    memcpy(keys, values, width * sizeof *keys);
     for (uint32_t j = 0; j < SL_STRIP; j++) {
-        float a = lower[j], b = upper[j];
-        lower[j] = b < a ? b : a;
-        upper[j] = b < a ? a : b;
+        int32_t key = keys[j] < 0 ? keys[j] ^ INT32_MAX : keys[j];
+        keys[j] = key + (key == -1);
     }
 }
 
-static void order_pair_with_origin(float *restrict lower, float *restrict upper, uint32_t *restrict lower_origin,
+static float to_value(int32_t key)
+{
+    float value;
+    key = key < 0 ? key ^ INT32_MAX : key;
+    memcpy(&value, &key, sizeof value);
+    return value;
+}
+
+/* Adjacent rows change places in each column where they are out of order. Equal values stay, so the sort is stable. */
+static void order_pair(int32_t *restrict lower, int32_t *restrict upper)
+{
+    for (uint32_t j = 0; j < SL_STRIP; j++) {
+        int32_t a = lower[j], b = upper[j], change = (a ^ b) & -(b < a);
+        lower[j] = a ^ change;
+        upper[j] = b ^ change;
+    }
+}
+
+static void order_pair_with_origin(int32_t *restrict lower, int32_t *restrict upper, uint32_t *restrict lower_origin,
                                    uint32_t *restrict upper_origin)
 {
     for (uint32_t j = 0; j < SL_STRIP; j++) {
-        float a = lower[j], b = upper[j];
-        uint32_t of_a = lower_origin[j], of_b = upper_origin[j];
-        lower[j] = b < a ? b : a;
-        upper[j] = b < a ? a : b;
-        lower_origin[j] = b < a ? of_b : of_a;
-        upper_origin[j] = b < a ? of_a : of_b;
+        int32_t a = lower[j], b = upper[j], swap = -(b < a), change = (a ^ b) & swap;
+        uint32_t of_change = (lower_origin[j] ^ upper_origin[j]) & (uint32_t)swap;
+        lower[j] = a ^ change;
+        upper[j] = b ^ change;
+        lower_origin[j] ^= of_change;
+        upper_origin[j] ^= of_change;
     }
 }
 
-static float *row_of(const struct sl_columns *columns, uint32_t i)
+static int32_t *keys_of(const struct sl_columns *columns, uint32_t i)
 {
-    return columns->sorted + (size_t)i * SL_STRIP;
+    return columns->keys + (size_t)i * SL_STRIP;
 }
 
 static uint32_t *origin_of(const struct sl_columns *columns, uint32_t i)
@@ -67,14 +87,14 @@ static double median_of_weighted(const struct sl_columns *columns, uint32_t j)
         if (weight_so_far >= half - slack) break;
     }
 
-    double value = row_of(columns, i)[j];
+    double value = to_value(keys_of(columns, i)[j]);
     bool met = i < last && weight_so_far <= half + slack;
-    return met ? (value + row_of(columns, i + 1)[j]) / 2 : value;
+    return met ? (value + to_value(keys_of(columns, i + 1)[j])) / 2 : value;
 }
 
 size_t sl_columns_size(uint32_t n_inputs_max, bool sorts)
 {
-    const size_t strip = sorts ? SL_STRIP * (sizeof(float) + sizeof(uint32_t)) : 0;
+    const size_t strip = sorts ? SL_STRIP * (sizeof(int32_t) + sizeof(uint32_t)) : 0;
     return n_inputs_max * (sizeof(struct sl_input) + strip) + 3 * alignof(max_align_t);
 }
 
@@ -98,9 +118,9 @@ int sl_columns_init(struct sl_columns *columns, const struct sl_input *inputs, u
     }
     if (!sorts) return SL_OK;
 
-    columns->sorted = SL_TAKE(scratch, float, (size_t)columns->n_rows * SL_STRIP);
+    columns->keys = SL_TAKE(scratch, int32_t, (size_t)columns->n_rows * SL_STRIP);
     columns->origin = SL_TAKE(scratch, uint32_t, (size_t)columns->n_rows * SL_STRIP);
-    return columns->sorted && columns->origin ? SL_OK : SL_ERROR_NO_MEMORY;
+    return columns->keys && columns->origin ? SL_OK : SL_ERROR_NO_MEMORY;
 }
 
 uint32_t sl_columns_width(const struct sl_columns *columns, uint32_t start)
@@ -114,15 +134,20 @@ void sl_columns_sort(struct sl_columns *columns, uint32_t start)
 {
     const uint32_t width = sl_columns_width(columns, start);
     for (uint32_t i = 0; i < columns->n_rows; i++) {
-        memcpy(row_of(columns, i), columns->rows[i].values + start, width * sizeof(float));
-        memset(row_of(columns, i) + width, 0, (SL_STRIP - width) * sizeof(float));
+        to_keys(keys_of(columns, i), columns->rows[i].values + start, width);
         for (uint32_t j = 0; j < SL_STRIP && !columns->equal_weights; j++) origin_of(columns, i)[j] = i;
 
         for (uint32_t k = i; k > 0; k--) {
-            if (columns->equal_weights) order_pair(row_of(columns, k - 1), row_of(columns, k));
-            else order_pair_with_origin(row_of(columns, k - 1), row_of(columns, k), origin_of(columns, k - 1), origin_of(columns, k));
+            if (columns->equal_weights) order_pair(keys_of(columns, k - 1), keys_of(columns, k));
+            else order_pair_with_origin(keys_of(columns, k - 1), keys_of(columns, k), origin_of(columns, k - 1), origin_of(columns, k));
         }
     }
+}
+
+void sl_columns_ranked(const struct sl_columns *columns, uint32_t i, float values[SL_STRIP])
+{
+    const int32_t *keys = keys_of(columns, i);
+    for (uint32_t j = 0; j < SL_STRIP; j++) values[j] = to_value(keys[j]);
 }
 
 void sl_columns_median(struct sl_columns *columns, uint32_t start, double median[SL_STRIP])
@@ -134,6 +159,8 @@ void sl_columns_median(struct sl_columns *columns, uint32_t start, double median
         return;
     }
 
-    const float *lower = row_of(columns, (columns->n_rows - 1) / 2), *upper = row_of(columns, columns->n_rows / 2);
+    float lower[SL_STRIP], upper[SL_STRIP];
+    sl_columns_ranked(columns, (columns->n_rows - 1) / 2, lower);
+    sl_columns_ranked(columns, columns->n_rows / 2, upper);
     for (uint32_t j = 0; j < SL_STRIP; j++) median[j] = ((double)lower[j] + upper[j]) / 2;
 }

@@ -21,7 +21,7 @@ struct sl_columns {
     uint32_t n_rows, dim;
     bool equal_weights;              /* then all are exactly 1 */
     double total_weight;
-    float *sorted;                   /* n_rows x SL_STRIP: after sl_columns_sort(), ascending down each column */
+    int32_t *keys;                   /* n_rows x SL_STRIP: after sl_columns_sort(), ascending down each column */
     uint32_t *origin;                /* which row each of them came from; kept only if weights differ */
 };
 
@@ -38,6 +38,9 @@ uint32_t sl_columns_width(const struct sl_columns *columns, uint32_t start);
 
 /* Sorts each column of the strip by (value, row). */
 void sl_columns_sort(struct sl_columns *columns, uint32_t start);
+
+/* The i-th smallest values of a sorted strip. -0 comes back as 0. */
+void sl_columns_ranked(const struct sl_columns *columns, uint32_t i, float values[SL_STRIP]);
 
 /* Coordinate-wise weighted median of the strip: where the cumulative weight passes one half; the mean of the two
  * values on either side when it meets one half (to 1e-9 of the total). Sorts the strip. */

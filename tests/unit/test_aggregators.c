@@ -257,6 +257,45 @@ Test(aggregators, weighted_trimmed_mean_drops_by_value_then_by_row)
     cr_assert_float_eq(out, (2 * 4 + 3 * 1 + 3 * 3) / 8.0, 1e-6, "1 (row 1) and the last 3 (row 4) go");
 }
 
+Test(aggregators, median_of_any_finite_floats_is_the_middle_one)
+{
+    struct sl_input inputs[N];
+    float out[DIM];
+    struct sl_rng rng;
+    sl_rng_init(&rng, (const uint8_t[32]){11});
+    for (int i = 0; i < N; i++) {
+        for (int j = 0; j < DIM; j++) {
+            uint32_t bits = sl_rng_u32(&rng) & (j % 3 == 0 ? 0x800000ff : 0xff7fffff);        /* every third: zeros of both signs, denormals */
+            memcpy(&vectors[i][j], &bits, sizeof bits);
+        }
+    }
+    for (int weighted = 0; weighted < 2; weighted++) {
+        use_vectors(inputs, 1);
+        if (weighted) inputs[2].weight = 1.0001;
+        cr_assert_eq(merge(&sl_aggregator_median, inputs, N, DIM, &plain, out), SL_OK);
+        for (int j = 0; j < DIM; j++) {
+            int n_below = 0, n_above = 0;
+            for (int i = 0; i < N; i++) {
+                n_below += vectors[i][j] < out[j];
+                n_above += vectors[i][j] > out[j];
+            }
+            cr_assert(n_below <= N / 2 && n_above <= N / 2, "coordinate %d: %g has %d below and %d above", j, out[j], n_below, n_above);
+        }
+    }
+}
+
+Test(aggregators, zeros_of_either_sign_tie_and_the_row_decides)
+{
+    float values[4][1] = {{0.0f}, {-0.0f}, {6}, {7}}, out;
+    const double weights[4] = {2, 1, 1, 1};
+    struct sl_input inputs[4];
+    for (int i = 0; i < 4; i++) inputs[i] = (struct sl_input){values[i], weights[i]};
+
+    cr_assert_eq(merge(&sl_aggregator_trimmed_mean, inputs, 4, 1, &plain, &out), SL_OK);
+
+    cr_assert_float_eq(out, 3, 1e-6, "0 of row 0 goes first, so -0 and 6 share the weight evenly");
+}
+
 Test(aggregators, liars_beyond_reason_move_the_robust_rules_little)
 {
     struct sl_input inputs[N];
