@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SL_SIM_CHECKER_H
+#define SL_SIM_CHECKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "starling/config.h"
+#include "starling/event.h"
+#include "starling/status.h"
+#include "starling/trace.h"
+
+/*
+ * What must never happen, looked for after every step of a simulated node: it reads the events that went in, the actions that came out, traces and the
+ * status. The first violation is kept as one sentence; it never changes the run.
+ *
+ * - Nothing is sent for an epoch (PROPOSE, JOIN, COMMIT) before a state stored in that epoch is durable, nor in the epoch of the start.
+ * - One COMMIT and one ROSTER per node and epoch; each training result is committed at most once.
+ * - All results of one cohort over the same LISTs name the same mean; it is the plain mean of the members' clipped vectors.
+ * - Epochs never go back; tables, actions and frames are bounded; weights are finite; no node spins in one instant.
+ */
+enum { SL_CHECKER_TICKETS = 16, SL_CHECKER_TICKS_MAX = 200 };
+
+struct sl_checked_node {
+    uint8_t id[32];
+    uint64_t stored_epoch;                   /* the last epoch with a durable state of this incarnation; 0 none */
+    uint64_t start_epoch;
+    struct { uint64_t ticket, epoch; } tickets[SL_CHECKER_TICKETS];      /* PUT_STATE under way */
+    uint32_t n_tickets;                      /* ever; the ring holds the last ones */
+    uint64_t epoch;                          /* the last one seen */
+    uint64_t roster_epoch, propose_epoch, commit_epoch;
+    uint8_t propose_hash[32], commit_hash[32];
+    uint32_t n_results;                      /* training results since the last COMMIT */
+    uint64_t instant_us;                     /* of the ticks counted */
+    uint32_t n_ticks;
+    float *trained;                          /* the vector of the last training job, or NULL where it is not kept */
+    uint64_t trained_epoch;
+};
+
+struct sl_checked_result { uint8_t cohort[32], chain[32], root[32]; uint64_t epoch; };
+
+struct sl_checker {
+    const struct sl_config *config;
+    uint32_t n_nodes, dim;
+    struct sl_checked_node *nodes;
+    struct sl_checked_result *results;       /* open addressing by cohort id */
+    uint32_t n_results_max;
+    uint64_t n_checked, n_aggregates;        /* steps, and aggregates compared with the plain mean */
+    uint32_t violator;
+    char violation[320];                     /* empty: all is well */
+};
+
+/* keep_vectors: trained vectors are kept to compare aggregates with (dim floats a node). False when memory is short. */
+bool sl_checker_init(struct sl_checker *checker, const struct sl_config *config, uint32_t n_nodes, uint32_t dim, bool keep_vectors);
+void sl_checker_finish(struct sl_checker *checker);
+
+/* A node starts (again) at now_us, its own clock. */
+void sl_checker_start(struct sl_checker *checker, uint32_t node, const uint8_t id[32], uint64_t now_us);
+
+void sl_checker_event(struct sl_checker *checker, uint32_t node, const struct sl_event *event);       /* before the step */
+void sl_checker_trace(struct sl_checker *checker, uint32_t node, const struct sl_trace_event *event); /* during it */
+void sl_checker_actions(struct sl_checker *checker, uint32_t node, uint64_t now_us, const struct sl_actions *actions);
+void sl_checker_status(struct sl_checker *checker, uint32_t node, const struct sl_status *status);
+void sl_checker_weights(struct sl_checker *checker, uint32_t node, const float *weights);
+
+/* Remembers what a training job made. */
+void sl_checker_trained(struct sl_checker *checker, uint32_t node, uint64_t epoch, const float *weights);
+
+/* The aggregate `mean` of `members` over the whole vector: must be the plain mean of ref + clip(x_i - ref, radius) within the rounding of the
+ * ring (32 bits) and of an encoding with `bits` per coordinate. Does nothing where vectors are not kept. */
+void sl_checker_aggregate(struct sl_checker *checker, uint32_t node, uint64_t epoch, const uint32_t *members, uint32_t n_members, const float *mean,
+                          uint32_t radius_q, const float *ref, uint32_t bits);
+
+/* Records a violation that a driver saw; the first one stays. */
+void sl_checker_fail(struct sl_checker *checker, uint32_t node, const char *sentence);
+
+#endif

@@ -1,0 +1,654 @@
+/* SPDX-License-Identifier: MIT */
+#include "sim/sim.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "sim/world.h"
+#include "starling/error.h"
+
+enum { STORE_US = 2000, DIAL_PATIENCE_US = 5000000, DIALS_PER_EPOCH = 12, STEPS_PER_STATUS = 16, SHARED_MAX = 8 };
+
+uint64_t sl_sim_clock(const struct sl_sim *sim, const struct sl_sim_node *node)
+{
+    return (uint64_t)((int64_t)sim->now_us + node->clock_off_us);
+}
+
+void sl_sim_push(struct sl_sim *sim, struct sl_sim_entry entry)
+{
+    if (sl_sim_queue_push(&sim->queue, &entry)) return;
+    sl_sim_drop(&entry);
+    sim->error = SL_ERROR_NO_MEMORY;
+}
+
+/* ---- what a node tells ---- */
+
+/* Cohorts are counted once, at their initiator, whichever member tells of them first. */
+static void count_cohort(struct sl_sim *sim, struct sl_sim_node *node, const struct sl_trace_event *event)
+{
+    if (event->type == SL_TRACE_ROSTER) memcpy(node->initiator, event->peer, 32);
+    if (event->type != SL_TRACE_ROSTER && event->type != SL_TRACE_AGGREGATE) return;
+
+    uint32_t index = sl_sim_find(sim, node->initiator);
+    struct sl_sim_node *initiator = index == UINT32_MAX ? node : &sim->nodes[index];
+    bool is_roster = event->type == SL_TRACE_ROSTER;
+    uint64_t *epoch = is_roster ? &initiator->roster_epoch : &initiator->completed_epoch;
+    if (*epoch == event->epoch) return;
+    *epoch = event->epoch;
+    if (is_roster) sim->counts.cohorts_formed++;
+    else sim->counts.cohorts_completed++;
+}
+
+static void hash_trace(struct sl_sim *sim, uint32_t node, const struct sl_trace_event *event)
+{
+    sl_hash_u64(&sim->hash, sim->now_us);
+    sl_hash_u64(&sim->hash, (uint64_t)node << 32 | (uint32_t)event->type);
+    sl_hash_u64(&sim->hash, event->epoch);
+    sl_hash_bytes(&sim->hash, event->peer, sizeof event->peer);
+    sl_hash_u64(&sim->hash, (uint64_t)event->a);
+    sl_hash_u64(&sim->hash, (uint64_t)event->b);
+    sl_hash_u64(&sim->hash, (uint64_t)(int64_t)event->error);
+}
+
+static void report(void *context, const struct sl_trace_event *event)
+{
+    struct sl_sim_node *node = context;
+    struct sl_sim *sim = node->sim;
+    count_cohort(sim, node, event);
+    if (event->type == SL_TRACE_MERGED) {
+        node->has_merged = true;
+        node->last_merge_us = sim->now_us - sim->begin_us;
+    }
+    if (sim->options.check) sl_checker_trace(&sim->checker, node->index, event);
+    if (sim->options.hash) hash_trace(sim, node->index, event);
+    if (sim->options.listen) sim->options.listen(sim->options.listen_context, node->index, sim->now_us - sim->begin_us, event);
+}
+
+/* ---- links ---- */
+
+static struct sl_pipe *pipe_of(struct sl_sim *sim, uint32_t index, uint32_t generation)
+{
+    struct sl_pipe *pipe = &sim->pipes.pipes[index];
+    return pipe->generation == generation ? pipe : NULL;
+}
+
+/* When something that is never lost or overtaken arrives at this end, sent now by the other. */
+static uint64_t arrival(const struct sl_sim *sim, struct sl_pipe *pipe, uint32_t side, uint64_t travel_us)
+{
+    uint64_t at_us = sim->now_us + travel_us, last_us = pipe->ends[side].last_arrival_us;
+    return pipe->ends[side].last_arrival_us = at_us > last_us ? at_us : last_us;
+}
+
+static void close_end(struct sl_sim *sim, uint32_t index, uint32_t side)
+{
+    struct sl_pipe *pipe = &sim->pipes.pipes[index];
+    struct sl_pipe_end *end = &pipe->ends[side], *other = &pipe->ends[!side];
+    if (!end->is_open) return;
+
+    end->is_open = false;
+    sl_links_remove(&sim->nodes[end->node].links, end->number);
+    if (other->is_open && !other->is_ending) {
+        uint64_t travel_us = sl_network_latency(&sim->network, end->node, other->node);
+        other->is_ending = true;
+        sl_sim_push(sim, (struct sl_sim_entry){.at_us = arrival(sim, pipe, !side, travel_us), .type = SL_SIM_DOWN, .a = index,
+                                               .b = pipe->generation, .incarnation = !side});
+    }
+    sl_pipes_leave(&sim->pipes, index);
+}
+
+static uint64_t dial_patience_us(const struct sl_sim *sim)
+{
+    uint64_t share_us = sim->options.config->epoch_us / DIALS_PER_EPOCH;
+    return share_us < DIAL_PATIENCE_US ? share_us : DIAL_PATIENCE_US;
+}
+
+/* A dial leads to DIAL at the target, or, where frames do not get through in both directions, to REFUSED after a while. */
+static void dial(struct sl_sim *sim, struct sl_sim_node *node, const struct sl_dial *wish)
+{
+    uint32_t target = node->index;
+    bool is_known = sl_sim_resolve(sim, wish->address, &target);
+    if (wish->link >= SL_LINK_INBOUND || sl_links_find(&node->links, wish->link)) {
+        sl_checker_fail(&sim->checker, node->index, "dialled under a link number that is in use");
+        return;
+    }
+    uint32_t index = sl_pipes_open(&sim->pipes, node->index, wish->link, target);
+    if (index == UINT32_MAX || !sl_links_add(&node->links, wish->link, index, 0)) {
+        sim->error = SL_ERROR_NO_MEMORY;
+        return;
+    }
+    struct sl_pipe *pipe = &sim->pipes.pipes[index];
+    bool is_right = is_known && target != node->index && memcmp(sim->nodes[target].identity.transport_public, wish->transport_key, 32) == 0;
+    bool is_blocked = sl_network_is_blocked(&sim->network, node->index, target) || sl_network_is_blocked(&sim->network, target, node->index);
+    uint64_t travel_us = sl_network_latency(&sim->network, node->index, target);
+    struct sl_sim_entry entry = {.at_us = sim->now_us + travel_us, .type = SL_SIM_DIAL, .a = index, .b = pipe->generation};
+    if (!is_right) entry.type = SL_SIM_REFUSED, entry.at_us = sim->now_us + 2 * travel_us;
+    else if (is_blocked) entry.type = SL_SIM_REFUSED, entry.at_us = sim->now_us + dial_patience_us(sim);
+    sl_sim_push(sim, entry);
+}
+
+/* ---- actions ---- */
+
+static struct sl_packet *pack(struct sl_sim *sim, const struct sl_send *send)
+{
+    struct sl_packet *packet = malloc(sizeof *packet + send->size);
+    if (!packet) {
+        sim->error = SL_ERROR_NO_MEMORY;
+        return NULL;
+    }
+    packet->n_users = 0;
+    packet->size = send->size;
+    memcpy(packet->bytes, send->data, send->size);
+    return packet;
+}
+
+static void send_copy(struct sl_sim *sim, const struct sl_link *link, uint64_t at_us, struct sl_packet *packet)
+{
+    packet->n_users++;
+    sl_sim_push(sim, (struct sl_sim_entry){.at_us = at_us, .type = SL_SIM_FRAME, .a = link->pipe, .b = sim->pipes.pipes[link->pipe].generation,
+                                           .incarnation = !link->side, .data = packet});
+}
+
+static void hash_send(struct sl_sim *sim, const struct sl_sim_node *node, const struct sl_send *send)
+{
+    sl_hash_u64(&sim->hash, sim->now_us);
+    sl_hash_u64(&sim->hash, (uint64_t)node->index << 32 | send->link);
+    sl_hash_u64(&sim->hash, send->size);
+    sl_hash_bytes(&sim->hash, send->data, send->size);
+}
+
+/* Frames that are sent to several links travel as one packet. */
+struct shared { const uint8_t *data; size_t size; struct sl_packet *packet; };
+
+static struct sl_packet *shared_packet(struct sl_sim *sim, const struct sl_send *send, struct shared shared[SHARED_MAX], uint32_t n_packed)
+{
+    for (uint32_t i = 0; i < SHARED_MAX; i++)
+        if (shared[i].packet && shared[i].data == send->data && shared[i].size == send->size) return shared[i].packet;
+
+    struct shared *place = &shared[n_packed % SHARED_MAX];
+    if (place->packet && place->packet->n_users == 0) free(place->packet);
+    *place = (struct shared){send->data, send->size, pack(sim, send)};
+    return place->packet;
+}
+
+static void send_frame(struct sl_sim *sim, struct sl_sim_node *node, const struct sl_send *send, struct shared shared[SHARED_MAX], uint32_t number)
+{
+    sim->counts.frames++;
+    sim->counts.bytes += send->size;
+    if (sim->options.hash) hash_send(sim, node, send);
+
+    const struct sl_link *link = sl_links_find(&node->links, send->link);
+    struct sl_pipe *pipe = link ? &sim->pipes.pipes[link->pipe] : NULL;
+    bool is_sendable = link && pipe->is_up && pipe->ends[!link->side].is_open;
+    struct sl_fate fate = {0};
+    if (is_sendable) fate = sl_network_fate(&sim->network, node->index, pipe->ends[!link->side].node);
+    if (fate.n_copies == 0) { sim->counts.frames_lost++; return; }
+
+    struct sl_packet *packet = shared_packet(sim, send, shared, number);
+    if (!packet) return;
+
+    /* Frames that come late must still come after the link's UP: that is the last arrival at the time of opening. */
+    for (uint32_t i = 0; i < fate.n_copies; i++) {
+        uint64_t last_us = pipe->ends[!link->side].last_arrival_us, late_us = sim->now_us + fate.travel_us[i];
+        uint64_t at_us = fate.in_order[i] ? arrival(sim, pipe, !link->side, fate.travel_us[i]) : late_us > last_us ? late_us : last_us;
+        send_copy(sim, link, at_us, packet);
+    }
+}
+
+static void send_all(struct sl_sim *sim, struct sl_sim_node *node, const struct sl_actions *actions)
+{
+    struct shared shared[SHARED_MAX] = {0};
+    for (uint32_t i = 0; i < actions->n_sends; i++) send_frame(sim, node, &actions->sends[i], shared, i);
+    for (uint32_t i = 0; i < SHARED_MAX; i++)
+        if (shared[i].packet && shared[i].packet->n_users == 0) free(shared[i].packet);
+}
+
+static void store(struct sl_sim *sim, struct sl_sim_node *node, const struct sl_store *wish)
+{
+    struct sl_disk_write *write = malloc(sizeof *write + wish->size);
+    if (!write) {
+        sim->error = SL_ERROR_NO_MEMORY;
+        return;
+    }
+    *write = (struct sl_disk_write){.ticket = wish->ticket, .type = wish->type, .size = wish->size};
+    if (wish->size > 0) memcpy(write->bytes, wish->data, wish->size);
+    bool fails = sim->store_fail > 0 && sl_rng_uniform(&sim->disk_rng) < sim->store_fail;
+    if (fails) write->error = sl_rng_below(&sim->disk_rng, 2) ? SL_ERROR_IO : SL_ERROR_NO_SPACE;
+
+    uint64_t from_us = node->disk_free_us > sim->now_us ? node->disk_free_us : sim->now_us;
+    node->disk_free_us = from_us + STORE_US / 2 + sl_rng_below(&sim->disk_rng, STORE_US);
+    sim->counts.stores++;
+    sim->counts.stores_failed += fails;
+    sl_sim_push(sim, (struct sl_sim_entry){.at_us = node->disk_free_us, .type = SL_SIM_STORED, .node = node->index, .incarnation = node->incarnation, .data = write});
+}
+
+/* Training happens at once, its end comes later: between half and one and a half of the mean length. */
+static void run_job(struct sl_sim *sim, struct sl_sim_node *node, const struct sl_job *job)
+{
+    struct sl_job_result *result = calloc(1, sizeof *result);
+    if (!result) {
+        sim->error = SL_ERROR_NO_MEMORY;
+        return;
+    }
+    const struct sl_trainer *trainer = &sim->options.trainers[node->index];
+    uint64_t begin_ns = sim->options.stopwatch_ns ? sim->options.stopwatch_ns() : 0;
+    trainer->run(trainer->context, job, result);
+    if (sim->options.stopwatch_ns) node->busy_ns += sim->options.stopwatch_ns() - begin_ns;
+    if (sim->options.check && job->type == SL_JOB_TRAIN) sl_checker_trained(&sim->checker, node->index, job->epoch, job->weights);
+
+    double length_us = (double)sim->options.train_us * (.5 + sl_rng_uniform(&sim->train_rng)) * node->slowness;
+    result->number = job->number;
+    result->cpu_us = (uint64_t)length_us;
+    sl_sim_push(sim, (struct sl_sim_entry){.at_us = sim->now_us + result->cpu_us, .type = SL_SIM_DONE, .node = node->index, .incarnation = node->incarnation, .data = result});
+}
+
+static void hang_up(struct sl_sim *sim, struct sl_sim_node *node, uint32_t number)
+{
+    const struct sl_link *link = sl_links_find(&node->links, number);
+    if (link) close_end(sim, link->pipe, link->side);
+}
+
+static void wake_at(struct sl_sim *sim, struct sl_sim_node *node, uint64_t deadline_us)
+{
+    bool is_never = deadline_us == SL_NEVER;
+    int64_t virtual_us = is_never ? 0 : (int64_t)deadline_us - node->clock_off_us;
+    node->deadline_us = is_never ? SL_NEVER : virtual_us < (int64_t)sim->now_us ? sim->now_us : (uint64_t)virtual_us;
+    if (node->deadline_us >= node->wake_us) return;
+
+    node->wake_us = node->deadline_us;
+    sl_sim_push(sim, (struct sl_sim_entry){.at_us = node->wake_us, .type = SL_SIM_WAKE, .node = node->index, .incarnation = node->incarnation});
+}
+
+static void carry_out(struct sl_sim *sim, struct sl_sim_node *node, const struct sl_actions *actions)
+{
+    for (uint32_t i = 0; i < actions->n_stores; i++) store(sim, node, &actions->stores[i]);
+    for (uint32_t i = 0; i < actions->n_dials; i++) dial(sim, node, &actions->dials[i]);
+    send_all(sim, node, actions);
+    if (actions->job.number != 0) run_job(sim, node, &actions->job);
+    for (uint32_t i = 0; i < actions->n_hangups; i++) hang_up(sim, node, actions->hangups[i]);
+    wake_at(sim, node, actions->deadline_us);
+}
+
+/* ---- steps ---- */
+
+static void check_step(struct sl_sim *sim, struct sl_sim_node *node, uint64_t now_us, const struct sl_actions *actions)
+{
+    sl_checker_actions(&sim->checker, node->index, now_us, actions);
+    if (node->has_merged) sl_checker_weights(&sim->checker, node->index, node->weights);
+    if (node->has_merged || node->n_steps % STEPS_PER_STATUS == 0) {
+        struct sl_status status;
+        sl_node_status(node->core, &status);
+        sl_checker_status(&sim->checker, node->index, &status);
+    }
+}
+
+static void step(struct sl_sim *sim, struct sl_sim_node *node, struct sl_event *event)
+{
+    struct sl_actions actions = {.deadline_us = SL_NEVER};
+    event->now_us = sl_sim_clock(sim, node);
+    if (sim->options.check) sl_checker_event(&sim->checker, node->index, event);
+
+    node->has_merged = false;
+    node->n_steps++;
+    sim->counts.steps++;
+    uint64_t begin_ns = sim->options.stopwatch_ns ? sim->options.stopwatch_ns() : 0;
+    sl_node_step(node->core, event, &actions);
+    if (sim->options.stopwatch_ns) node->busy_ns += sim->options.stopwatch_ns() - begin_ns;
+    node->weights = sl_node_weights(node->core);
+
+    if (sim->options.check) check_step(sim, node, event->now_us, &actions);
+    if (!sim->checker.violation[0]) carry_out(sim, node, &actions);
+}
+
+static void link_event(struct sl_sim *sim, struct sl_sim_node *node, uint32_t number, enum sl_link_change change, const uint8_t *key)
+{
+    struct sl_event event = {.type = SL_EVENT_LINK, .link = {.link = number, .change = change}};
+    if (key) memcpy(event.link.transport_key, key, 32);
+    step(sim, node, &event);
+}
+
+/* What the disk gives back at a start: a torn file is cut off anywhere. */
+static struct sl_bytes state_to_start(struct sl_sim *sim, const struct sl_sim_node *node, enum sl_state_kind kind)
+{
+    struct sl_bytes state = kind == SL_STATE_OLD ? node->old_state : node->state;
+    if (kind == SL_STATE_NONE) state.size = 0;
+    if (kind == SL_STATE_TORN && state.size > 0) state.size = sl_rng_below(&sim->disk_rng, (uint32_t)state.size);
+    return state;
+}
+
+static bool make_core(struct sl_sim *sim, struct sl_sim_node *node)
+{
+    struct sl_config config = *sim->options.config;
+    struct sl_peer *own_list = NULL;
+    uint8_t run_seed[32];
+    snprintf(config.name, sizeof config.name, "n%" PRIu32, node->index);
+    config.identity = &node->identity;
+    config.peers = sim->peers;
+    config.n_peers = sim->options.n_nodes;
+    config.trace = (struct sl_trace_sink){node, report};
+    if (sim->n_rings > 0) {
+        own_list = sl_sim_neighbours(sim, node->index, &config.n_peers);
+        if (!own_list) return false;
+        config.peers = own_list;
+    }
+    sl_sim_key(sim, "run", node->index, node->incarnation, run_seed);
+    node->memory = aligned_alloc(64, (sim->node_size + 63) / 64 * 64);
+    node->core = node->memory ? sl_node_init(node->memory, sim->node_size, &config, sim->options.model, run_seed) : NULL;
+    free(own_list);
+    return node->core;
+}
+
+void sl_sim_start(struct sl_sim *sim, uint32_t index, enum sl_state_kind kind)
+{
+    struct sl_sim_node *node = &sim->nodes[index];
+    if (node->core) return;
+
+    node->incarnation++;
+    node->links.n_links = 0;
+    node->deadline_us = node->wake_us = SL_NEVER;
+    node->disk_free_us = 0;
+    if (!make_core(sim, node)) {
+        free(node->memory);
+        node->memory = NULL;
+        sim->error = SL_ERROR_NO_MEMORY;
+        return;
+    }
+    if (sim->options.check) sl_checker_start(&sim->checker, index, node->identity.id, sl_sim_clock(sim, node));
+    struct sl_bytes state = state_to_start(sim, node, kind);
+    struct sl_event event = {.type = SL_EVENT_START, .start = {.state = state.bytes, .state_size = state.size}};
+    step(sim, node, &event);
+}
+
+static void add_counters(struct sl_status *sum, const struct sl_status *more)
+{
+    sum->epochs_seen += more->epochs_seen;
+    sum->epochs_trained += more->epochs_trained;
+    sum->epochs_with_aggregate += more->epochs_with_aggregate;
+    sum->epochs_merged += more->epochs_merged;
+    sum->cohorts_void += more->cohorts_void;
+    sum->aggregates_pulled += more->aggregates_pulled;
+    sum->messages_sent += more->messages_sent;
+    sum->messages_received += more->messages_received;
+    sum->bytes_sent += more->bytes_sent;
+    sum->bytes_received += more->bytes_received;
+    sum->messages_refused += more->messages_refused;
+    sum->signature_checks += more->signature_checks;
+    sum->signatures_made += more->signatures_made;
+}
+
+/* The process dies: what was under way on disk or in training is gone, the others see their links end. */
+void sl_sim_crash(struct sl_sim *sim, uint32_t index)
+{
+    struct sl_sim_node *node = &sim->nodes[index];
+    if (!node->core) return;
+
+    sl_node_status(node->core, &node->last);
+    add_counters(&node->past, &node->last);
+    while (node->links.n_links > 0) {
+        struct sl_link link = node->links.links[node->links.n_links - 1];
+        close_end(sim, link.pipe, link.side);
+    }
+    sl_node_finish(node->core);
+    free(node->memory);
+    node->core = NULL;
+    node->memory = NULL;
+    node->weights = NULL;
+    node->incarnation++;             /* what is on its way to the dead one finds nobody */
+    sim->counts.crashes++;
+}
+
+/* ---- what comes out of the queue ---- */
+
+static void on_wake(struct sl_sim *sim, struct sl_sim_node *node)
+{
+    if (node->wake_us != sim->now_us) return;        /* an earlier one took its place */
+    node->wake_us = SL_NEVER;
+    if (node->deadline_us > sim->now_us) {
+        if (node->deadline_us == SL_NEVER) return;
+        node->wake_us = node->deadline_us;
+        sl_sim_push(sim, (struct sl_sim_entry){.at_us = node->wake_us, .type = SL_SIM_WAKE, .node = node->index, .incarnation = node->incarnation});
+        return;
+    }
+    step(sim, node, &(struct sl_event){.type = SL_EVENT_TICK});
+}
+
+static void refuse(struct sl_sim *sim, struct sl_pipe *pipe, uint32_t index)
+{
+    struct sl_sim_node *node = &sim->nodes[pipe->ends[0].node];
+    uint32_t number = pipe->ends[0].number;
+    pipe->ends[0].is_open = false;
+    sl_links_remove(&node->links, number);
+    sl_pipes_leave(&sim->pipes, index);
+    link_event(sim, node, number, SL_LINK_REFUSED, NULL);
+}
+
+/* A dial arrives: the target's end opens, and the dialler hears of it one way later. */
+static void on_dial(struct sl_sim *sim, struct sl_pipe *pipe, uint32_t index)
+{
+    uint32_t from = pipe->ends[0].node, to = pipe->ends[1].node;
+    struct sl_sim_node *target = &sim->nodes[to];
+    bool is_blocked = sl_network_is_blocked(&sim->network, from, to) || sl_network_is_blocked(&sim->network, to, from);
+    uint64_t back_us = sl_network_latency(&sim->network, to, from);
+    if (!target->core || is_blocked) {
+        uint64_t at_us = sim->now_us + (is_blocked ? dial_patience_us(sim) : back_us);
+        sl_sim_push(sim, (struct sl_sim_entry){.at_us = at_us, .type = SL_SIM_REFUSED, .a = index, .b = pipe->generation});
+        return;
+    }
+    uint32_t number = SL_LINK_INBOUND + target->links.next_inbound++ % SL_LINK_INBOUND;
+    pipe->ends[1] = (struct sl_pipe_end){.node = to, .number = number, .is_open = true};
+    pipe->is_up = true;
+    if (!sl_links_add(&target->links, number, index, 1)) {
+        sim->error = SL_ERROR_NO_MEMORY;
+        return;
+    }
+    sl_sim_push(sim, (struct sl_sim_entry){.at_us = arrival(sim, pipe, 0, back_us), .type = SL_SIM_UP, .a = index, .b = pipe->generation});
+    link_event(sim, target, number, SL_LINK_UP, sim->nodes[from].identity.transport_public);
+}
+
+static void on_down(struct sl_sim *sim, struct sl_pipe *pipe, uint32_t index, uint32_t side)
+{
+    struct sl_pipe_end *end = &pipe->ends[side];
+    if (!end->is_open) return;
+
+    struct sl_sim_node *node = &sim->nodes[end->node];
+    uint32_t number = end->number;
+    end->is_open = false;
+    sl_links_remove(&node->links, number);
+    sl_pipes_leave(&sim->pipes, index);
+    link_event(sim, node, number, SL_LINK_DOWN, NULL);
+}
+
+static void on_silence(struct sl_sim *sim, struct sl_pipe *pipe, uint32_t index)
+{
+    bool is_used = pipe->ends[0].is_open && pipe->ends[1].is_open;
+    if (!is_used || !sl_network_is_blocked(&sim->network, pipe->ends[0].node, pipe->ends[1].node)) return;
+    for (uint32_t side = 0; side < 2; side++)
+        sl_sim_push(sim, (struct sl_sim_entry){.at_us = sim->now_us, .type = SL_SIM_DOWN, .a = index, .b = pipe->generation, .incarnation = side});
+}
+
+static void on_frame(struct sl_sim *sim, const struct sl_pipe *pipe, uint32_t side, const struct sl_packet *packet)
+{
+    const struct sl_pipe_end *end = &pipe->ends[side];
+    if (!end->is_open) return;
+    struct sl_event event = {.type = SL_EVENT_MESSAGE, .message = {.link = end->number, .data = packet->bytes, .size = packet->size}};
+    step(sim, &sim->nodes[end->node], &event);
+}
+
+static void on_pipe(struct sl_sim *sim, const struct sl_sim_entry *entry)
+{
+    struct sl_pipe *pipe = pipe_of(sim, entry->a, entry->b);
+    if (!pipe) return;
+
+    switch (entry->type) {
+    case SL_SIM_DIAL: on_dial(sim, pipe, entry->a); break;
+    case SL_SIM_REFUSED: refuse(sim, pipe, entry->a); break;
+    case SL_SIM_DOWN: on_down(sim, pipe, entry->a, entry->incarnation); break;
+    case SL_SIM_SILENCE: on_silence(sim, pipe, entry->a); break;
+    case SL_SIM_FRAME: on_frame(sim, pipe, entry->incarnation, entry->data); break;
+    case SL_SIM_UP:
+        if (pipe->ends[0].is_open)
+            link_event(sim, &sim->nodes[pipe->ends[0].node], pipe->ends[0].number, SL_LINK_UP, sim->nodes[pipe->ends[1].node].identity.transport_public);
+        break;
+    default: assert(!"an entry that concerns no pipe");
+    }
+}
+
+/* A state that is durable replaces the one before, which is kept for restarts with an old disk. */
+static void keep_state(struct sl_sim *sim, struct sl_sim_node *node, const struct sl_disk_write *write)
+{
+    uint8_t *bytes = malloc(write->size > 0 ? write->size : 1);
+    if (!bytes) {
+        sim->error = SL_ERROR_NO_MEMORY;
+        return;
+    }
+    memcpy(bytes, write->bytes, write->size);
+    free(node->old_state.bytes);
+    node->old_state = (struct sl_bytes){0};
+    if (sim->options.scenario) node->old_state = node->state;
+    else free(node->state.bytes);
+    node->state = (struct sl_bytes){bytes, write->size};
+}
+
+static void on_stored(struct sl_sim *sim, struct sl_sim_node *node, const struct sl_disk_write *write)
+{
+    if (write->type == SL_STORE_PUT_STATE && !write->error) keep_state(sim, node, write);
+    step(sim, node, &(struct sl_event){.type = SL_EVENT_STORED, .stored = {.ticket = write->ticket, .error = write->error}});
+}
+
+static void on_node(struct sl_sim *sim, const struct sl_sim_entry *entry)
+{
+    struct sl_sim_node *node = &sim->nodes[entry->node];
+    if (!node->core || node->incarnation != entry->incarnation) return;
+
+    switch (entry->type) {
+    case SL_SIM_WAKE: on_wake(sim, node); break;
+    case SL_SIM_STORED: on_stored(sim, node, entry->data); break;
+    case SL_SIM_DONE: {
+        struct sl_event event = {.type = SL_EVENT_DONE, .done = *(const struct sl_job_result *)entry->data};
+        step(sim, node, &event);
+        break;
+    }
+    default: assert(!"an entry that concerns no node");
+    }
+}
+
+static void happen(struct sl_sim *sim, const struct sl_sim_entry *entry)
+{
+    sim->counts.events++;
+    switch ((enum sl_sim_type)entry->type) {
+    case SL_SIM_START: sl_sim_start(sim, entry->node, (enum sl_state_kind)entry->a); break;
+    case SL_SIM_CRASH: sl_sim_crash(sim, entry->node); break;
+    case SL_SIM_FAULT: sl_sim_fault(sim, &sim->options.scenario->faults[entry->a]); break;
+    case SL_SIM_CHURN: sl_sim_churn(sim); break;
+    case SL_SIM_DIAL:
+    case SL_SIM_UP:
+    case SL_SIM_REFUSED:
+    case SL_SIM_DOWN:
+    case SL_SIM_SILENCE:
+    case SL_SIM_FRAME: on_pipe(sim, entry); break;
+    case SL_SIM_WAKE:
+    case SL_SIM_STORED:
+    case SL_SIM_DONE: on_node(sim, entry); break;
+    }
+}
+
+static void note_violation(struct sl_sim *sim)
+{
+    uint64_t at_us = sim->now_us - sim->begin_us;
+    snprintf(sim->violation, sizeof sim->violation, "n%" PRIu32 " at %" PRIu64 ".%03" PRIu64 "s: %s", sim->checker.violator, at_us / 1000000,
+             at_us / 1000 % 1000, sim->checker.violation);
+    sim->error = SL_ERROR_MISMATCH;
+}
+
+/* ---- public ---- */
+
+int sl_sim_run(struct sl_sim *sim, uint64_t until_us)
+{
+    for (const struct sl_sim_entry *first; !sim->error && (first = sl_sim_queue_first(&sim->queue));) {
+        if (first->at_us > sim->begin_us + until_us) break;
+
+        struct sl_sim_entry entry = sl_sim_queue_pop(&sim->queue);
+        assert(entry.at_us >= sim->now_us);
+        sim->now_us = entry.at_us;
+        happen(sim, &entry);
+        sl_sim_drop(&entry);
+        if (sim->checker.violation[0] && !sim->error) note_violation(sim);
+    }
+    if (!sim->error && sim->now_us < sim->begin_us + until_us) sim->now_us = sim->begin_us + until_us;
+    return sim->error;
+}
+
+uint64_t sl_sim_now(const struct sl_sim *sim)
+{
+    return sim->now_us - sim->begin_us;
+}
+
+const char *sl_sim_violation(const struct sl_sim *sim)
+{
+    return sim->violation[0] ? sim->violation : NULL;
+}
+
+void sl_sim_hash(const struct sl_sim *sim, uint8_t out[32])
+{
+    struct sl_hash copy = sim->hash;
+    sl_hash_final(&copy, out);
+}
+
+const struct sl_node *sl_sim_node(const struct sl_sim *sim, uint32_t node)
+{
+    return sim->nodes[node].core;
+}
+
+const struct sl_identity *sl_sim_identity(const struct sl_sim *sim, uint32_t node)
+{
+    return &sim->nodes[node].identity;
+}
+
+const float *sl_sim_weights(const struct sl_sim *sim, uint32_t node)
+{
+    return sim->nodes[node].weights;
+}
+
+void sl_sim_status(const struct sl_sim *sim, uint32_t index, struct sl_status *out)
+{
+    const struct sl_sim_node *node = &sim->nodes[index];
+    struct sl_status sum = node->past;
+    *out = node->last;
+    if (node->core) {
+        sl_node_status(node->core, out);
+        add_counters(&sum, out);
+    }
+    struct sl_status counters = *out;
+    *out = sum;
+    memcpy(out->id, node->identity.id, sizeof out->id);
+    out->epoch = counters.epoch;
+    out->first_epoch = counters.first_epoch;
+    out->dim = counters.dim;
+    out->peers_known = counters.peers_known;
+    out->peers_live = counters.peers_live;
+    out->links_up = counters.links_up;
+    out->sharing_radius = counters.sharing_radius;
+    out->last_job = counters.last_job;
+    out->stalled = counters.stalled;
+    memcpy(out->reason, counters.reason, sizeof out->reason);
+}
+
+uint64_t sl_sim_last_merge(const struct sl_sim *sim, uint32_t node)
+{
+    return sim->nodes[node].last_merge_us;
+}
+
+uint64_t sl_sim_busy_ns(const struct sl_sim *sim, uint32_t node)
+{
+    return sim->nodes[node].busy_ns;
+}
+
+struct sl_sim_counts sl_sim_counts(const struct sl_sim *sim)
+{
+    struct sl_sim_counts counts = sim->counts;
+    counts.checked_aggregates = sim->checker.n_aggregates;
+    return counts;
+}

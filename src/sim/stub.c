@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+#include "sim/stub.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/rng.h"
+#include "starling/error.h"
+
+static uint32_t dim_of(const struct sl_shape *shape)
+{
+    return shape->n_hidden == 0 ? shape->n_features : 0;
+}
+
+static size_t scratch_size(const struct sl_shape *shape, uint32_t n_rows_max)
+{
+    (void)shape;
+    (void)n_rows_max;
+    return 0;
+}
+
+/* dim numbers in [-1, 1) that float32 holds exactly. */
+static void fill(const uint8_t seed[32], uint32_t dim, float *out)
+{
+    struct sl_rng rng;
+    sl_rng_init(&rng, seed);
+    for (uint32_t j = 0; j < dim; j++) out[j] = (float)((int32_t)(sl_rng_u32(&rng) >> 12) - (1 << 19)) / (float)(1 << 19);
+}
+
+static void init(const struct sl_shape *shape, const uint8_t seed[32], float *weights)
+{
+    fill(seed, dim_of(shape), weights);
+}
+
+static double squared_distance(const float *a, const float *b, uint32_t dim)
+{
+    double sum = 0;
+    for (uint32_t j = 0; j < dim; j++) sum += ((double)a[j] - b[j]) * ((double)a[j] - b[j]);
+    return sum;
+}
+
+static double mean_loss(const float *weights, const struct sl_batch *batch)
+{
+    double sum = 0;
+    for (uint32_t i = 0; i < batch->n_rows; i++) sum += squared_distance(weights, batch->features + (size_t)i * batch->n_features, batch->n_features);
+    return batch->n_rows > 0 ? sum / 2 / batch->n_rows : 0;
+}
+
+static double gradient(const struct sl_shape *shape, const float *weights, const struct sl_batch *batch, struct sl_arena *scratch, float *out)
+{
+    (void)scratch;
+    for (uint32_t j = 0; j < dim_of(shape); j++) {
+        double sum = 0;
+        for (uint32_t i = 0; i < batch->n_rows; i++) sum += (double)weights[j] - batch->features[(size_t)i * batch->n_features + j];
+        out[j] = batch->n_rows > 0 ? (float)(sum / batch->n_rows) : 0;
+    }
+    return mean_loss(weights, batch);
+}
+
+static void evaluate(const struct sl_shape *shape, const float *weights, const struct sl_batch *batch, struct sl_arena *scratch, struct sl_score *out)
+{
+    (void)shape;
+    (void)scratch;
+    double loss = mean_loss(weights, batch);
+    *out = (struct sl_score){.loss = loss, .rmse = sqrt(2 * loss), .n_rows = batch->n_rows};
+}
+
+bool sl_stub_init(struct sl_stub *stub, uint32_t dim, double step, uint64_t seed, uint32_t node)
+{
+    assert(step >= 0 && step <= 1);
+
+    *stub = (struct sl_stub){.dim = dim, .step = step, .optimum = calloc(dim, sizeof *stub->optimum)};
+    if (!stub->optimum) return false;
+
+    struct sl_hash hash;
+    uint8_t key[32];
+    sl_hash_init(&hash, "optimum");
+    sl_hash_u64(&hash, seed);
+    sl_hash_u64(&hash, node);
+    sl_hash_final(&hash, key);
+    fill(key, dim, stub->optimum);
+    return true;
+}
+
+void sl_stub_finish(struct sl_stub *stub)
+{
+    free(stub->optimum);
+    stub->optimum = NULL;
+}
+
+static void run(void *context, const struct sl_job *job, struct sl_job_result *out)
+{
+    const struct sl_stub *stub = context;
+    assert(job->dim == stub->dim);
+
+    double loss = squared_distance(job->weights, stub->optimum, stub->dim) / 2;
+    *out = (struct sl_job_result){.number = job->number, .error = SL_OK, .n_rows = 1, .loss = loss};
+    out->own = (struct sl_score){.loss = loss, .rmse = sqrt(2 * loss), .n_rows = 1};
+    if (job->type != SL_JOB_TRAIN) return;
+
+    out->n_steps = 1;
+    for (uint32_t j = 0; j < stub->dim; j++) job->weights[j] = (float)(job->weights[j] + stub->step * ((double)stub->optimum[j] - job->weights[j]));
+}
+
+struct sl_trainer sl_stub_trainer(struct sl_stub *stub)
+{
+    return (struct sl_trainer){.context = stub, .run = run};
+}
+
+const struct sl_model sl_model_stub = {
+    .name = "stub", .summary = "half the squared distance to a known optimum per node; no data",
+    .task = SL_TASK_REGRESS,
+    .dim = dim_of, .scratch_size = scratch_size, .init = init, .gradient = gradient, .evaluate = evaluate,
+};
