@@ -46,6 +46,18 @@ static void put_hostile(const char *target)
     put(target, "huge-bin", huge_bin, sizeof huge_bin);
 }
 
+/* The number of the type and a body alone. */
+static void put_body(enum sl_message_type type, enum sample kind, const char *name)
+{
+    static uint8_t bytes[SL_MESSAGE_MAX];
+    char text[64];
+    bytes[0] = (uint8_t)type;
+    struct sl_writer writer = sl_writer_over(bytes + 1, sizeof bytes - 1);
+    sample_write_body(&writer, type, kind);
+    snprintf(text, sizeof text, "%s-body", name);
+    put("envelope", text, bytes, 1 + writer.size);
+}
+
 static void put_samples(void)
 {
     static uint8_t bytes[SL_MESSAGE_MAX + 1];
@@ -58,6 +70,7 @@ static void put_samples(void)
         snprintf(name, sizeof name, "%s-%s", sl_message_name(sample_types[i / 2]), i % 2 ? "large" : "small");
         put("envelope", name, bytes, size);
         if (kind == SAMPLE_SMALL) put_lengths_around("envelope", name, bytes, size);
+        put_body(sample_types[i / 2], kind, name);
     }
 }
 
