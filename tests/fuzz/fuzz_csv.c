@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tables from anywhere. The first byte chooses the options, the rest is the file. What was read is finite, is written again, and reads back the same. */
+/* Tables from anywhere. The first byte chooses the options, the rest is the file. What was read is finite and reads back as it was written. */
 #include "fuzz.h"
 
 #include <assert.h>
