@@ -258,15 +258,23 @@ struct client {
     uint32_t n_rows, place, number;  /* `place` in a random order */
 };
 
-/* Largest first. */
+static unsigned length_in_bits(uint32_t number)
+{
+    unsigned n = 0;
+    for (; number > 0; number >>= 1) n++;
+    return n;
+}
+
+/* Largest first, but only to the power of two: within it the random order decides, so that each seed groups anew. */
 static int compare_clients(const void *a, const void *b)
 {
     const struct client *left = a, *right = b;
-    if (left->n_rows != right->n_rows) return left->n_rows > right->n_rows ? -1 : 1;
+    unsigned left_size = length_in_bits(left->n_rows), right_size = length_in_bits(right->n_rows);
+    if (left_size != right_size) return left_size > right_size ? -1 : 1;
     return left->place < right->place ? -1 : left->place > right->place;
 }
 
-/* The clients from large to small, equal ones in random order; to be freed. */
+/* The clients from large to small, similar ones in random order; to be freed. */
 static struct client *sorted_clients(const struct sl_dataset *dataset, const struct sl_rng *root)
 {
     struct client *clients = calloc(dataset->n_clients, sizeof *clients);
