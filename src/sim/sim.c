@@ -597,6 +597,18 @@ void sl_sim_hash(const struct sl_sim *sim, uint8_t out[32])
     sl_hash_final(&copy, out);
 }
 
+void sl_sim_story(const struct sl_sim *sim, uint32_t node, uint64_t now_us, const struct sl_trace_event *event, char *out, size_t size)
+{
+    char peer[16] = "nobody", text[192];
+    uint32_t index = sl_hash_is_zero(event->peer) ? UINT32_MAX : sl_sim_find(sim, event->peer);
+    if (index != UINT32_MAX) snprintf(peer, sizeof peer, "n%" PRIu32, index);
+    else if (!sl_hash_is_zero(event->peer)) snprintf(peer, sizeof peer, "%02x%02x%02x%02x", event->peer[0], event->peer[1], event->peer[2], event->peer[3]);
+    sl_trace_text(event, peer, text, sizeof text);
+
+    int64_t epoch = (int64_t)(event->epoch - sim->begin_us / sim->options.config->epoch_us);
+    snprintf(out, size, "[%3" PRIu64 ".%03" PRIu64 "s] n%" PRIu32 " epoch %" PRId64 ": %s", now_us / 1000000, now_us / 1000 % 1000, node, epoch, text);
+}
+
 const struct sl_node *sl_sim_node(const struct sl_sim *sim, uint32_t node)
 {
     return sim->nodes[node].core;

@@ -53,6 +53,9 @@ uint64_t sl_sim_now(const struct sl_sim *sim);                   /* since the be
 const char *sl_sim_violation(const struct sl_sim *sim);          /* "n3 at 12.000s: ...", or NULL */
 void sl_sim_hash(const struct sl_sim *sim, uint8_t out[32]);
 
+/* One line of the story, "[ 12.000s] n3 epoch 4: training", without an end of line; epochs count from the beginning. */
+void sl_sim_story(const struct sl_sim *sim, uint32_t node, uint64_t now_us, const struct sl_trace_event *event, char *out, size_t size);
+
 uint32_t sl_sim_find(const struct sl_sim *sim, const uint8_t id[32]);        /* node of an identity, UINT32_MAX if there is none */
 const struct sl_node *sl_sim_node(const struct sl_sim *sim, uint32_t node);  /* NULL while it is down */
 const struct sl_identity *sl_sim_identity(const struct sl_sim *sim, uint32_t node);

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <sodium.h>
+#include <string.h>
+
+#include "sim/checker.h"
+#include "starling/error.h"
+#include "wire/message.h"
+
+enum { NODES = 4, DIM = 3, EPOCH = 100 };
+
+static struct sl_config config;
+static struct sl_checker checker;
+static uint8_t sign_public[32], sign_secret[64];
+static const uint8_t id[32] = {7}, zero[32];
+
+static uint64_t now(uint64_t epoch)
+{
+    return epoch * config.epoch_us + 5;
+}
+
+static void setup(void)
+{
+    crypto_sign_keypair(sign_public, sign_secret);
+    sl_config_init(&config);
+    cr_assert(sl_checker_init(&checker, &config, NODES, DIM, true));
+    sl_checker_start(&checker, 1, id, now(EPOCH - 1));
+}
+
+static void teardown(void)
+{
+    sl_checker_finish(&checker);
+}
+
+TestSuite(checker, .init = setup, .fini = teardown);
+
+static void put_state(uint64_t ticket, uint64_t epoch, int error)
+{
+    struct sl_store store = {.ticket = ticket, .type = SL_STORE_PUT_STATE};
+    struct sl_actions actions = {.stores = &store, .n_stores = 1, .deadline_us = SL_NEVER};
+    sl_checker_actions(&checker, 1, now(epoch), &actions);
+    sl_checker_event(&checker, 1, &(struct sl_event){.type = SL_EVENT_STORED, .now_us = now(epoch), .stored = {ticket, error}});
+}
+
+static void finish_training(uint64_t epoch)
+{
+    sl_checker_event(&checker, 1, &(struct sl_event){.type = SL_EVENT_DONE, .now_us = now(epoch)});
+}
+
+static void send_bytes(const uint8_t *bytes, size_t size, uint64_t epoch)
+{
+    struct sl_send send = {.link = 1, .data = bytes, .size = size};
+    struct sl_actions actions = {.sends = &send, .n_sends = 1, .deadline_us = SL_NEVER};
+    sl_checker_actions(&checker, 1, now(epoch), &actions);
+}
+
+static void send_commit_as(const uint8_t from[32], uint64_t epoch, uint64_t sent_in, uint8_t mark)
+{
+    uint8_t bytes[512];
+    struct sl_commit body = {.root = {mark}};
+    struct sl_writer writer = sl_envelope_begin(SL_MESSAGE_COMMIT, config.network_id, epoch, zero, from, bytes, sizeof bytes);
+    sl_write_commit(&writer, &body);
+    send_bytes(bytes, sl_envelope_seal(&writer, SL_MESSAGE_COMMIT, sign_secret), sent_in);
+}
+
+static void send_commit(uint64_t epoch, uint8_t mark)
+{
+    send_commit_as(id, epoch, epoch, mark);
+}
+
+static void send_result(uint32_t node, uint8_t chain, uint8_t root)
+{
+    uint8_t bytes[512], cohort[32] = {9};
+    struct sl_result body = {.chain = {chain}, .members = 15, .bits = 16, .root = {root}};
+    struct sl_writer writer = sl_envelope_begin(SL_MESSAGE_RESULT, config.network_id, EPOCH, cohort, checker.nodes[node].id, bytes, sizeof bytes);
+    sl_write_result(&writer, &body);
+    struct sl_send send = {.link = 1, .data = bytes, .size = sl_envelope_seal(&writer, SL_MESSAGE_RESULT, sign_secret)};
+    sl_checker_actions(&checker, node, now(EPOCH), &(struct sl_actions){.sends = &send, .n_sends = 1});
+}
+
+static bool found(const char *piece)
+{
+    return strstr(checker.violation, piece);
+}
+
+Test(checker, is_content_with_an_honest_epoch)
+{
+    put_state(1, EPOCH, SL_OK);
+    finish_training(EPOCH);
+    send_commit(EPOCH, 1);
+    send_commit(EPOCH, 1);
+    put_state(2, EPOCH + 1, SL_OK);
+    finish_training(EPOCH + 1);
+    send_commit(EPOCH + 1, 2);
+
+    cr_assert_str_empty(checker.violation);
+}
+
+Test(checker, sees_a_commit_before_the_state_is_durable)
+{
+    finish_training(EPOCH);
+    send_commit(EPOCH, 1);
+
+    cr_assert(found("durable"), "%s", checker.violation);
+}
+
+Test(checker, does_not_take_a_failed_store_for_a_durable_one)
+{
+    put_state(1, EPOCH, SL_ERROR_IO);
+    finish_training(EPOCH);
+    send_commit(EPOCH, 1);
+
+    cr_assert(found("durable"), "%s", checker.violation);
+}
+
+Test(checker, does_not_take_the_state_of_the_epoch_before)
+{
+    put_state(1, EPOCH, SL_OK);
+    finish_training(EPOCH + 1);
+    send_commit(EPOCH + 1, 1);
+
+    cr_assert(found("durable"), "%s", checker.violation);
+}
+
+Test(checker, sees_a_node_that_acts_in_the_epoch_of_its_start)
+{
+    put_state(1, EPOCH - 1, SL_OK);
+    finish_training(EPOCH - 1);
+    send_commit(EPOCH - 1, 1);
+
+    cr_assert(found("in which it started"), "%s", checker.violation);
+}
+
+Test(checker, sees_two_commits_in_one_epoch)
+{
+    put_state(1, EPOCH, SL_OK);
+    finish_training(EPOCH);
+    send_commit(EPOCH, 1);
+    send_commit(EPOCH, 2);
+
+    cr_assert(found("two different COMMIT"), "%s", checker.violation);
+}
+
+Test(checker, sees_two_commits_even_across_a_restart)
+{
+    put_state(1, EPOCH, SL_OK);
+    finish_training(EPOCH);
+    send_commit(EPOCH, 1);
+    sl_checker_start(&checker, 1, id, now(EPOCH - 1));
+    put_state(1, EPOCH, SL_OK);
+    finish_training(EPOCH);
+    send_commit(EPOCH, 2);
+
+    cr_assert(found("two different COMMIT"), "%s", checker.violation);
+}
+
+Test(checker, sees_a_training_result_used_twice)
+{
+    put_state(1, EPOCH, SL_OK);
+    finish_training(EPOCH);
+    send_commit(EPOCH, 1);
+    put_state(2, EPOCH + 1, SL_OK);
+    send_commit(EPOCH + 1, 2);
+
+    cr_assert(found("training result"), "%s", checker.violation);
+}
+
+Test(checker, sees_a_message_for_another_epoch)
+{
+    put_state(1, EPOCH, SL_OK);
+    finish_training(EPOCH);
+    send_commit_as(id, EPOCH + 1, EPOCH, 1);
+
+    cr_assert(found("for epoch 101 in epoch 100"), "%s", checker.violation);
+}
+
+Test(checker, lets_a_member_pass_on_what_others_signed)
+{
+    const uint8_t other[32] = {8};
+
+    send_commit_as(other, EPOCH, EPOCH, 1);
+    send_commit_as(other, EPOCH, EPOCH, 2);
+
+    cr_assert_str_empty(checker.violation);
+}
+
+Test(checker, sees_a_second_roster)
+{
+    struct sl_trace_event event = {.type = SL_TRACE_ROSTER, .epoch = EPOCH};
+    sl_checker_trace(&checker, 1, &event);
+    cr_assert_str_empty(checker.violation);
+
+    sl_checker_trace(&checker, 1, &event);
+
+    cr_assert(found("two rosters"), "%s", checker.violation);
+}
+
+Test(checker, sees_an_epoch_that_goes_back)
+{
+    sl_checker_trace(&checker, 1, &(struct sl_trace_event){.type = SL_TRACE_EPOCH, .epoch = EPOCH});
+    sl_checker_trace(&checker, 1, &(struct sl_trace_event){.type = SL_TRACE_EPOCH, .epoch = EPOCH - 1});
+
+    cr_assert(found("went back"), "%s", checker.violation);
+}
+
+Test(checker, sees_members_that_disagree_on_their_sum)
+{
+    sl_checker_start(&checker, 2, (const uint8_t[32]){2}, now(EPOCH - 1));
+    sl_checker_start(&checker, 3, (const uint8_t[32]){3}, now(EPOCH - 1));
+    send_result(1, 5, 1);
+    send_result(2, 5, 1);
+    cr_assert_str_empty(checker.violation);
+
+    send_result(3, 5, 2);
+
+    cr_assert(found("another mean"), "%s", checker.violation);
+    cr_assert_eq(checker.violator, 3);
+}
+
+Test(checker, sees_a_node_that_spins)
+{
+    for (int i = 0; i <= SL_CHECKER_TICKS_MAX; i++) sl_checker_event(&checker, 1, &(struct sl_event){.type = SL_EVENT_TICK, .now_us = now(EPOCH)});
+
+    cr_assert(found("deadline"), "%s", checker.violation);
+}
+
+Test(checker, sees_frames_and_actions_out_of_bounds)
+{
+    uint8_t byte = 0;
+    send_bytes(&byte, 0, EPOCH);
+    cr_assert(found("frame of 0 bytes"), "%s", checker.violation);
+
+    checker.violation[0] = 0;
+    send_bytes(&byte, 1, EPOCH);
+    cr_assert(found("cannot be opened"), "%s", checker.violation);
+
+    checker.violation[0] = 0;
+    sl_checker_actions(&checker, 1, now(EPOCH), &(struct sl_actions){.n_dials = config.link_max + 1});
+    cr_assert(found("dialled"), "%s", checker.violation);
+}
+
+Test(checker, sees_tables_that_outgrow_their_options)
+{
+    sl_checker_status(&checker, 1, &(struct sl_status){.peers_known = config.view_size, .links_up = config.link_max});
+    cr_assert_str_empty(checker.violation);
+
+    sl_checker_status(&checker, 1, &(struct sl_status){.links_up = config.link_max + 1});
+
+    cr_assert(found("link.max"), "%s", checker.violation);
+}
+
+Test(checker, sees_weights_that_are_not_finite)
+{
+    const float fine[DIM] = {1, 2, 3}, bad[DIM] = {1, NAN, 3};
+    sl_checker_weights(&checker, 1, fine);
+    cr_assert_str_empty(checker.violation);
+
+    sl_checker_weights(&checker, 1, bad);
+
+    cr_assert(found("not finite"), "%s", checker.violation);
+}
+
+/* Three members at (3,0,0), (0,3,0), (0,0,12) around 0 with radius 6: the last is shortened to (0,0,6). */
+static void train_three(void)
+{
+    const float x[3][DIM] = {{3, 0, 0}, {0, 3, 0}, {0, 0, 12}};
+    for (uint32_t i = 0; i < 3; i++) sl_checker_trained(&checker, i, EPOCH, x[i]);
+}
+
+Test(checker, accepts_the_plain_mean_of_clipped_vectors)
+{
+    const uint32_t members[] = {0, 1, 2};
+    const float ref[DIM] = {0}, mean[DIM] = {1, 1, 2};
+    train_three();
+
+    sl_checker_aggregate(&checker, 0, EPOCH, members, 3, mean, 6 * 65536, ref, 16);
+
+    cr_assert_str_empty(checker.violation);
+    cr_assert_eq(checker.n_aggregates, 1);
+}
+
+Test(checker, sees_a_mean_that_counts_somebody_twice)
+{
+    const uint32_t members[] = {0, 1, 2};
+    const float ref[DIM] = {0}, mean[DIM] = {2, 1, 2};
+    train_three();
+
+    sl_checker_aggregate(&checker, 0, EPOCH, members, 3, mean, 6 * 65536, ref, 16);
+
+    cr_assert(found("off by"), "%s", checker.violation);
+}
+
+Test(checker, keeps_the_first_violation)
+{
+    sl_checker_fail(&checker, 2, "first");
+    sl_checker_fail(&checker, 3, "second");
+
+    cr_assert_str_eq(checker.violation, "first");
+    cr_assert_eq(checker.violator, 2);
+}
