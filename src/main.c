@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* starlingd: one node of a Starling network, one process, one directory. */
+#include <sodium.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runtime/files.h"
+#include "runtime/runtime.h"
+#include "runtime/setup.h"
+#include "starling/error.h"
+
+#ifndef STARLING_VERSION
+#define STARLING_VERSION "0.1.0"
+#endif
+
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_BAD_CONFIG = 4 };
+
+static const char help[] =
+    "starlingd - one node that learns a model together with its peers, without a server\n"
+    "\n"
+    "Usage: starlingd DIR [--epochs E] [--set KEY=VALUE]... [--hold] [-v]\n"
+    "\n"
+    "  DIR               the node's directory: network.conf, node.conf, identity.key, peers.list\n"
+    "  --epochs E        stop after E epochs in which the node could act, and write DIR/summary.json\n"
+    "  --set KEY=VALUE   an option of node.conf, for this run only; may be given again\n"
+    "  --hold            listen, but take part only when a line comes on standard input\n"
+    "  -v                log every event, not only one line per epoch\n"
+    "  --version, --help\n"
+    "\n"
+    "Logs go to standard error. SIGINT or SIGTERM stops the node; its state is kept in DIR/state.\n"
+    "Exit codes: 0 done, 1 failed, 4 bad arguments or configuration.\n"
+    "\n"
+    "Example:\n"
+    "  starlingd ~/n000 --epochs 20 --set train.lr=0.05\n";
+
+void openblas_set_num_threads(int n_threads);        /* OpenBLAS's own; its header is not part of every distribution */
+
+struct arguments {
+    const char *folder;
+    const char **settings;
+    uint32_t n_settings;
+    struct sl_run_options run;
+    bool help, version;
+};
+
+static int refuse(const char *sentence)
+{
+    fprintf(stderr, "starlingd: %s\n", sentence);
+    return EXIT_BAD_CONFIG;
+}
+
+static bool parse_count(const char *text, uint64_t *out)
+{
+    size_t length = strlen(text);
+    if (length == 0 || length > 15 || strspn(text, "0123456789") != length) return false;
+
+    uint64_t value = strtoull(text, NULL, 10);
+    if (value == 0) return false;
+    *out = value;
+    return true;
+}
+
+/* NULL, or what is wrong. settings has room for every argument. */
+static const char *parse(int argc, char **argv, struct arguments *out)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *word = argv[i], *next = i + 1 < argc ? argv[i + 1] : NULL;
+        if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) out->help = true;
+        else if (strcmp(word, "--version") == 0) out->version = true;
+        else if (strcmp(word, "-v") == 0) out->run.verbose = true;
+        else if (strcmp(word, "--hold") == 0) out->run.hold = true;
+        else if (strcmp(word, "--epochs") == 0) {
+            if (!next || !parse_count(next, &out->run.epochs_max)) return "--epochs wants a number from 1 on, like --epochs 20";
+            i++;
+        } else if (strcmp(word, "--set") == 0) {
+            if (!next) return "--set wants KEY=VALUE, like --set train.lr=0.05";
+            out->settings[out->n_settings++] = next;
+            i++;
+        } else if (word[0] == '-') return "unknown argument; allowed: --epochs E, --set KEY=VALUE, --hold, -v, --version, --help";
+        else if (out->folder) return "only one directory can be run at a time";
+        else out->folder = word;
+    }
+    if (!out->folder && !out->help && !out->version) return "names no directory; usage: starlingd DIR [--epochs E] [--set KEY=VALUE]...";
+    return NULL;
+}
+
+/* A core dump would hold the keys. */
+static void forbid_core_dumps(void)
+{
+    struct rlimit none = {0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+}
+
+static int run(const struct arguments *arguments)
+{
+    char why[SL_WHY_SIZE] = "";
+    struct stat about;
+    if (stat(arguments->folder, &about) != 0 || !S_ISDIR(about.st_mode)) {
+        snprintf(why, sizeof why, "%s is not a directory; `starling-sim prepare` makes node directories", arguments->folder);
+        return refuse(why);
+    }
+
+    int lock;
+    if (sl_folder_lock(arguments->folder, &lock, why, sizeof why) != SL_OK) {
+        refuse(why);
+        return EXIT_FAILED;
+    }
+
+    struct sl_setup setup;
+    int code = EXIT_OK;
+    if (sl_setup_load(&setup, arguments->folder, arguments->settings, arguments->n_settings, why, sizeof why) != SL_OK) {
+        code = refuse(why);
+    } else {
+        if (sl_runtime_run(&setup, &arguments->run, why, sizeof why) != SL_OK) {
+            refuse(why);
+            code = EXIT_FAILED;
+        }
+        sl_setup_finish(&setup);
+    }
+    close(lock);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    forbid_core_dumps();
+    openblas_set_num_threads(1);                     /* the cores are used by running nodes side by side */
+    if (sodium_init() < 0) {
+        refuse("libsodium does not start");
+        return EXIT_FAILED;
+    }
+
+    struct arguments arguments = {.settings = calloc((size_t)argc + 1, sizeof(char *))};
+    if (!arguments.settings) {
+        refuse("not enough memory");
+        return EXIT_FAILED;
+    }
+    const char *wrong = parse(argc, argv, &arguments);
+    int code = EXIT_OK;
+    if (wrong) code = refuse(wrong);
+    else if (arguments.help) fputs(help, stdout);
+    else if (arguments.version) puts("starlingd " STARLING_VERSION);
+    else code = run(&arguments);
+    free(arguments.settings);
+    return code;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SL_RUNTIME_SETUP_H
+#define SL_RUNTIME_SETUP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/network.h"
+#include "data/dataset.h"
+#include "starling/config.h"
+#include "starling/model.h"
+#include "starling/trainer.h"
+
+/* All that a node starts with, read from its directory and checked against each other. */
+struct sl_setup {
+    const char *folder;                      /* borrowed */
+    struct sl_config config;                 /* points into this struct: do not copy it */
+    struct sl_scaling scaling;               /* standard: from the descriptor; divide:X: made here; none: empty */
+    struct sl_identity identity;
+    uint8_t transport_secret[32];
+    struct sl_peer *peers;
+    uint32_t n_peers;
+    const struct sl_model *model;
+    struct sl_dataset data, test;            /* scaled; test is empty when data.test is */
+    struct sl_trainer trainer;
+    uint8_t *state;                          /* the last durable one, or NULL */
+    size_t state_size;
+};
+
+/* settings: n_settings texts KEY=VALUE that go over node.conf. Any failure: a negative code, and a sentence in `why` that says what to do. */
+int sl_setup_load(struct sl_setup *setup, const char *folder, const char *const *settings, uint32_t n_settings, char *why, size_t why_size);
+
+/* Wipes the secrets and frees everything; a setup of zeros may be finished too. */
+void sl_setup_finish(struct sl_setup *setup);
+
+#endif

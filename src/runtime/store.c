@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/store.h"
+
+#include <assert.h>
+#include <czmq.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "runtime/files.h"
+#include "starling/error.h"
+
+static const uint8_t magic[8] = "SLSTATE1";
+
+enum { HEAD_SIZE = 8 + 32 };
+
+struct sl_storer {
+    zactor_t *thread;
+    const char *folder;
+};
+
+/* What travels to the thread, followed by the bytes; and what comes back. */
+struct order { uint64_t ticket; enum sl_store_type type; };
+struct receipt { uint64_t ticket; int error; };
+
+static int carry_out_frame(const char *folder, const uint8_t *frame, size_t size, struct receipt *out)
+{
+    struct order order;
+    assert(size >= sizeof order);
+    memcpy(&order, frame, sizeof order);
+    out->ticket = order.ticket;
+    out->error = sl_store_carry_out(folder, order.type, frame + sizeof order, size - sizeof order);
+    return out->error;
+}
+
+/* The pipe brings orders; anything shorter is zactor's "$TERM", which stands behind all orders. */
+static void run(zsock_t *pipe, void *argument)
+{
+    struct sl_storer *storer = argument;
+    void *socket = zsock_resolve(pipe);
+    zsock_signal(pipe, 0);
+
+    for (;;) {
+        zmq_msg_t message;
+        zmq_msg_init(&message);
+        int size = zmq_msg_recv(&message, socket, 0);
+        if (size < 0 && errno == EINTR) continue;
+
+        bool is_order = size >= (int)sizeof(struct order);
+        if (is_order) {
+            struct receipt receipt = {0};
+            carry_out_frame(storer->folder, zmq_msg_data(&message), (size_t)size, &receipt);
+            zmq_send(socket, &receipt, sizeof receipt, 0);
+        }
+        zmq_msg_close(&message);
+        if (!is_order) return;
+    }
+}
+
+static bool is_whole(const uint8_t *file, size_t size)
+{
+    if (size < HEAD_SIZE || memcmp(file, magic, sizeof magic) != 0) return false;
+
+    uint8_t checksum[32];
+    sl_hash_once("state file", file + HEAD_SIZE, size - HEAD_SIZE, checksum);
+    return sl_hash_equal(checksum, file + sizeof magic);
+}
+
+/* SL_ERROR_NOT_FOUND, SL_ERROR_FORMAT (damaged), or what sl_file_read() says. */
+static int read_whole(const char *path, uint8_t **out, size_t *out_size, char *why, size_t why_size)
+{
+    uint8_t *file;
+    size_t size;
+    int error = sl_file_read(path, SL_STATE_SIZE_MAX + HEAD_SIZE, &file, &size, why, why_size);
+    if (error != SL_OK) return error;
+
+    if (!is_whole(file, size)) {
+        free(file);
+        return SL_ERROR_FORMAT;
+    }
+    memmove(file, file + HEAD_SIZE, size - HEAD_SIZE);
+    *out = file;
+    *out_size = size - HEAD_SIZE;
+    return SL_OK;
+}
+
+int sl_store_carry_out(const char *folder, enum sl_store_type type, const uint8_t *data, size_t size)
+{
+    if (type != SL_STORE_PUT_STATE) return SL_ERROR_UNSUPPORTED;
+    if (size > SL_STATE_SIZE_MAX) return SL_ERROR_NO_SPACE;
+
+    uint8_t *file = malloc(HEAD_SIZE + size);
+    if (!file) return SL_ERROR_IO;
+
+    memcpy(file, magic, sizeof magic);
+    sl_hash_once("state file", data, size, file + sizeof magic);
+    if (size > 0) memcpy(file + HEAD_SIZE, data, size);
+    int error = sl_file_put(folder, "state", file, HEAD_SIZE + size, 0600, true);
+    free(file);
+    return error == SL_ERROR_TOO_LARGE ? SL_ERROR_IO : error;
+}
+
+int sl_store_read_state(const char *folder, uint8_t **out, size_t *out_size, char *why, size_t why_size)
+{
+    static const char *const names[] = {"state", "state.bak"};
+    bool found_damaged = false;
+    for (uint32_t i = 0; i < 2; i++) {
+        char path[SL_PATH_SIZE];
+        if (sl_path_join(folder, names[i], path) != SL_OK) return SL_FAIL(SL_ERROR_IO, why, why_size, "%s: the path is too long", folder);
+
+        int error = read_whole(path, out, out_size, why, why_size);
+        if (error == SL_OK) return SL_OK;
+        if (error != SL_ERROR_NOT_FOUND && error != SL_ERROR_FORMAT) return error;
+        found_damaged = found_damaged || error == SL_ERROR_FORMAT;
+    }
+    if (found_damaged)
+        return SL_FAIL(SL_ERROR_FORMAT, why, why_size,
+                       "%s: state and state.bak are damaged; restore them from a copy, or remove both and the node starts from the genesis model", folder);
+
+    *out = NULL;
+    *out_size = 0;
+    return SL_OK;
+}
+
+struct sl_storer *sl_storer_new(const char *folder)
+{
+    struct sl_storer *storer = malloc(sizeof *storer);
+    if (!storer) return NULL;
+
+    storer->folder = folder;
+    storer->thread = zactor_new(run, storer);
+    if (storer->thread) return storer;
+
+    free(storer);
+    return NULL;
+}
+
+int sl_storer_submit(struct sl_storer *storer, const struct sl_store *store)
+{
+    struct order order = {store->ticket, store->type};
+    zmq_msg_t message;
+    if (zmq_msg_init_size(&message, sizeof order + store->size) != 0) return SL_ERROR_NO_MEMORY;
+
+    uint8_t *bytes = zmq_msg_data(&message);
+    memcpy(bytes, &order, sizeof order);
+    if (store->size > 0) memcpy(bytes + sizeof order, store->data, store->size);
+    if (zmq_msg_send(&message, sl_storer_socket(storer), ZMQ_DONTWAIT) >= 0) return SL_OK;
+
+    zmq_msg_close(&message);
+    return SL_ERROR_NO_MEMORY;
+}
+
+void *sl_storer_socket(struct sl_storer *storer)
+{
+    return zsock_resolve(storer->thread);
+}
+
+bool sl_storer_take(struct sl_storer *storer, uint64_t *out_ticket, int *out_error)
+{
+    struct receipt receipt;
+    if (zmq_recv(sl_storer_socket(storer), &receipt, sizeof receipt, ZMQ_DONTWAIT) != sizeof receipt) return false;
+
+    *out_ticket = receipt.ticket;
+    *out_error = receipt.error;
+    return true;
+}
+
+void sl_storer_destroy(struct sl_storer **storer)
+{
+    if (!*storer) return;
+
+    zactor_destroy(&(*storer)->thread);
+    free(*storer);
+    *storer = NULL;
+}
