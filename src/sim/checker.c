@@ -94,6 +94,7 @@ void sl_checker_event(struct sl_checker *checker, uint32_t index, const struct s
 void sl_checker_trace(struct sl_checker *checker, uint32_t index, const struct sl_trace_event *event)
 {
     struct sl_checked_node *node = &checker->nodes[index];
+    if (event->epoch == 0) return;       /* told before the first epoch was known: while the state is read */
     if (event->epoch < node->epoch) FAIL(checker, index, "went back from epoch %" PRIu64 " to %" PRIu64, node->epoch, event->epoch);
     node->epoch = event->epoch;
 
