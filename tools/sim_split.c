@@ -16,22 +16,22 @@
 
 enum { EXIT_MACHINE = 1, EXIT_ARGUMENTS = 4, NODES_MAX = 100000, CLASSES_SHOWN = 12, WHY_MAX = 1024, PATH_SIZE_MAX = 4096 };
 
-static const char usage[] =
-    "usage: starling-sim split --data PATH|NAME --out FOLDER [OPTIONS]\n"
-    "\n"
-    "Deals the rows of a data set out to nodes and writes FOLDER/node-000.csv, node-001.csv and so on: a header, the features, the label last.\n"
-    "Labels that are texts become numbers; the numbers are printed.\n"
-    "\n"
-    "  --data PATH      CSV or NPY, a folder of IDX files or IMAGES,LABELS, plain or .gz; or fashion-mnist\n"
-    "  --out FOLDER     is made; if it is there, it must be empty\n"
-    "  --label COLUMN   last (default), first, a number from 0, or a name\n"
-    "  --task TASK      classify (default) or regress\n"
-    "  --impute NUMBER  stands for missing values; without it they are refused\n"
-    "  --split HOW      iid (default), dirichlet:ALPHA, shards:K, quantity:ALPHA, by:COLUMN, by:FILE:COLUMN\n"
-    "  -n, --nodes N    number of nodes (default 10)\n"
-    "  --seed N         the same seed gives the same split (default 1)\n"
-    "\n"
-    "example: starling-sim split --data fashion-mnist --split dirichlet:0.3 -n 16 --out parts\n";
+static const char usage[] = "usage: starling-sim split --data PATH|NAME --out FOLDER [OPTIONS]\n"
+                            "\n"
+                            "Deals the rows of a data set out to nodes and writes FOLDER/node-000.csv, node-001.csv and so on: a header, "
+                            "the features, the label last.\n"
+                            "Labels that are texts become numbers; the numbers are printed.\n"
+                            "\n"
+                            "  --data PATH      CSV or NPY, a folder of IDX files or IMAGES,LABELS, plain or .gz; or fashion-mnist\n"
+                            "  --out FOLDER     is made; if it is there, it must be empty\n"
+                            "  --label COLUMN   last (default), first, a number from 0, or a name\n"
+                            "  --task TASK      classify (default) or regress\n"
+                            "  --impute NUMBER  stands for missing values; without it they are refused\n"
+                            "  --split HOW      iid (default), dirichlet:ALPHA, shards:K, quantity:ALPHA, by:COLUMN, by:FILE:COLUMN\n"
+                            "  -n, --nodes N    number of nodes (default 10)\n"
+                            "  --seed N         the same seed gives the same split (default 1)\n"
+                            "\n"
+                            "example: starling-sim split --data fashion-mnist --split dirichlet:0.3 -n 16 --out parts\n";
 
 struct request {
     const char *data, *out, *split;
@@ -52,9 +52,12 @@ static bool take_option(int argc, char **argv, int *at, const char *name, const 
     const char *word = argv[*at];
     if (strncmp(word, name, size) != 0) return false;
 
-    if (word[size] == '=') *out = word + size + 1;
-    else if (word[size] == 0 && *at + 1 < argc) *out = argv[++*at];
-    else return false;
+    if (word[size] == '=')
+        *out = word + size + 1;
+    else if (word[size] == 0 && *at + 1 < argc)
+        *out = argv[++*at];
+    else
+        return false;
     return true;
 }
 
@@ -80,7 +83,8 @@ static int check_request(struct request *request, const char *task, const char *
 {
     uint64_t n_nodes;
     if (!request->data || !request->out) return refuse_arguments("--data and --out are needed, not only", request->data ? "--data" : "");
-    if (!parse_number(nodes, NODES_MAX, &n_nodes) || n_nodes == 0) return refuse_arguments("--nodes is a number from 1 to 100000, not", nodes);
+    if (!parse_number(nodes, NODES_MAX, &n_nodes) || n_nodes == 0)
+        return refuse_arguments("--nodes is a number from 1 to 100000, not", nodes);
     if (!parse_number(seed, UINT64_MAX, &request->seed)) return refuse_arguments("--seed is a number from 0 to 2^64 - 1, not", seed);
     if (strcmp(task, "classify") != 0 && strcmp(task, "regress") != 0) return refuse_arguments("--task is classify or regress, not", task);
 
@@ -96,7 +100,8 @@ static int parse_request(int argc, char **argv, struct request *request)
     const char *task = "classify", *nodes = "10", *seed = "1";
     for (int i = 1; i < argc; i++) {
         bool known = take_option(argc, argv, &i, "--data", &request->data) || take_option(argc, argv, &i, "--out", &request->out) ||
-                     take_option(argc, argv, &i, "--split", &request->split) || take_option(argc, argv, &i, "--label", &request->options.label) ||
+                     take_option(argc, argv, &i, "--split", &request->split) ||
+                     take_option(argc, argv, &i, "--label", &request->options.label) ||
                      take_option(argc, argv, &i, "--impute", &request->options.impute) || take_option(argc, argv, &i, "--task", &task) ||
                      take_option(argc, argv, &i, "--nodes", &nodes) || take_option(argc, argv, &i, "-n", &nodes) ||
                      take_option(argc, argv, &i, "--seed", &seed);
@@ -169,8 +174,10 @@ static int deal_rows(const struct request *request, const struct sl_dataset *dat
 
 static void print_class(const struct sl_dataset *dataset, uint32_t class, uint32_t n_rows, const char *before)
 {
-    if (dataset->classes) printf("%s%u %s (%u)", before, class, dataset->classes[class], n_rows);
-    else printf("%s%u (%u)", before, class, n_rows);
+    if (dataset->classes)
+        printf("%s%u %s (%u)", before, class, dataset->classes[class], n_rows);
+    else
+        printf("%s%u (%u)", before, class, n_rows);
 }
 
 /* "node-003.csv: 120 rows, classes 0 (100), 7 (20)"; counts has a place for every class. */
@@ -181,7 +188,7 @@ static void print_part(const struct sl_dataset *part, const char *name, uint32_t
     for (uint32_t i = 0; part->n_classes > 0 && i < part->n_rows; i++) counts[(uint32_t)part->labels[i]]++;
 
     printf("%s: %u rows", name, part->n_rows);
-    for (uint32_t class = 0; class < part->n_classes; class++) {
+    for (uint32_t class = 0; class < part->n_classes; class ++) {
         if (counts[class] == 0) continue;
         if (n_present < CLASSES_SHOWN) print_class(part, class, counts[class], n_present == 0 ? ", classes " : ", ");
         n_present++;
@@ -206,8 +213,10 @@ static int write_part(const char *folder, const struct sl_dataset *dataset, cons
         return EXIT_MACHINE;
     }
     error = sl_dataset_write_csv(&part, path);
-    if (error) fprintf(stderr, "split: %s cannot be written: %s\n", path, sl_error_text(error));
-    else print_part(&part, name, counts);
+    if (error)
+        fprintf(stderr, "split: %s cannot be written: %s\n", path, sl_error_text(error));
+    else
+        print_part(&part, name, counts);
     sl_dataset_finish(&part);
     return error ? EXIT_MACHINE : 0;
 }

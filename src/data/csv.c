@@ -15,22 +15,22 @@ enum { NO_COLUMN = SL_COLUMNS_MAX, CELLS_AT_START = 64, SHOWN_MAX = 48, PLACE_MA
 
 struct cell {
     char *text;
-    size_t position;                 /* in the line, from 1 */
+    size_t position; /* in the line, from 1 */
 };
 
 struct table {
     struct sl_source source;
-    const char *label_wish;          /* "last", "first", number or name */
-    const char *client_wish;         /* number or name, or NULL */
+    const char *label_wish;  /* "last", "first", number or name */
+    const char *client_wish; /* number or name, or NULL */
     enum sl_task task;
-    double substitute;               /* for a missing value; NaN: refuse it */
+    double substitute; /* for a missing value; NaN: refuse it */
 
-    char delimiter;                  /* BLANKS: runs of blanks */
-    struct cell *cells;              /* of the current line */
+    char delimiter;     /* BLANKS: runs of blanks */
+    struct cell *cells; /* of the current line */
     uint32_t n_cells, cells_capacity;
 
     uint32_t n_columns, label, client;
-    char **names;                    /* n_columns, or NULL without a header */
+    char **names; /* n_columns, or NULL without a header */
     bool labels_are_texts;
 
     struct sl_rows rows;
@@ -96,8 +96,8 @@ static char *skip_blanks(const struct table *table, char *at)
 static int add_cell(struct table *table, char *text, size_t position)
 {
     if (table->n_cells == SL_COLUMNS_MAX)
-        return REFUSE(table, SL_ERROR_FORMAT, "%s:%llu: more than %d columns", table->source.path, (unsigned long long)table->source.line_number,
-                      SL_COLUMNS_MAX);
+        return REFUSE(table, SL_ERROR_FORMAT, "%s:%llu: more than %d columns", table->source.path,
+                      (unsigned long long)table->source.line_number, SL_COLUMNS_MAX);
 
     if (table->n_cells == table->cells_capacity) {
         uint32_t capacity = table->cells_capacity == 0 ? CELLS_AT_START : 2 * table->cells_capacity;
@@ -260,7 +260,8 @@ static bool is_like_number(const char *text)
 
 static bool is_word_for_label(const char *text)
 {
-    return strcasecmp(text, "label") == 0 || strcasecmp(text, "class") == 0 || strcasecmp(text, "target") == 0 || strcasecmp(text, "y") == 0;
+    return strcasecmp(text, "label") == 0 || strcasecmp(text, "class") == 0 || strcasecmp(text, "target") == 0 ||
+           strcasecmp(text, "y") == 0;
 }
 
 /* Whether the first line holds names; its columns are known. */
@@ -294,7 +295,8 @@ static int keep_names(struct table *table)
 static int refuse_missing(const struct table *table, uint32_t column, const char *remedy)
 {
     char where[PLACE_MAX], text[SHOWN_MAX];
-    return REFUSE(table, SL_ERROR_FORMAT, "%s: missing value \"%s\"; %s", place(table, column, where), shown(table->cells[column].text, text), remedy);
+    return REFUSE(table, SL_ERROR_FORMAT, "%s: missing value \"%s\"; %s", place(table, column, where),
+                  shown(table->cells[column].text, text), remedy);
 }
 
 /* The cell as a finite float. */
@@ -307,8 +309,8 @@ static int read_number(const struct table *table, uint32_t column, double *out)
     if (!is_number && !sl_number_is_infinity(text))
         return REFUSE(table, SL_ERROR_FORMAT, "%s: \"%s\" is not a number", place(table, column, where), shown(text, seen));
     if (!sl_number_fits(value))
-        return REFUSE(table, SL_ERROR_NOT_FINITE, "%s: \"%s\" is not finite, or too large for single precision", place(table, column, where),
-                      shown(text, seen));
+        return REFUSE(table, SL_ERROR_NOT_FINITE, "%s: \"%s\" is not finite, or too large for single precision",
+                      place(table, column, where), shown(text, seen));
     *out = value;
     return SL_OK;
 }
@@ -370,7 +372,8 @@ static int check_width(const struct table *table)
     if (table->n_cells == table->n_columns) return SL_OK;
 
     return REFUSE(table, SL_ERROR_FORMAT, "%s:%llu:%zu: %u cells, where the first line has %u", table->source.path,
-                  (unsigned long long)table->source.line_number, table->cells[table->n_cells - 1].position, table->n_cells, table->n_columns);
+                  (unsigned long long)table->source.line_number, table->cells[table->n_cells - 1].position, table->n_cells,
+                  table->n_columns);
 }
 
 static int read_row(struct table *table)
@@ -406,8 +409,10 @@ static int read_rows(struct table *table)
 
     while (!error) {
         error = next_row(table);
-        if (!error) error = read_row(table);
-        else if (error == SL_ERROR_NOT_FOUND) break;
+        if (!error)
+            error = read_row(table);
+        else if (error == SL_ERROR_NOT_FOUND)
+            break;
     }
     if (error != SL_ERROR_NOT_FOUND) return error;
 
@@ -426,8 +431,8 @@ static int number_labels(struct table *table, struct sl_dataset *out)
     free(numbers);
 
     if (out->n_classes <= SL_CLASSES_MAX) return SL_OK;
-    return REFUSE(table, SL_ERROR_FORMAT, "%s: %u different labels, at most %d are possible; is this the right label column?", table->source.path,
-                  out->n_classes, SL_CLASSES_MAX);
+    return REFUSE(table, SL_ERROR_FORMAT, "%s: %u different labels, at most %d are possible; is this the right label column?",
+                  table->source.path, out->n_classes, SL_CLASSES_MAX);
 }
 
 static int number_clients(struct table *table, struct sl_dataset *out)

@@ -41,7 +41,8 @@ static int read_folder(const char *folder, bool test, enum sl_task task, struct 
     if (is_folder(folder)) return sl_idx_read_folder(folder, test, task, out, why, why_size);
 
     if (is_fashion)
-        return SL_REFUSE(why, why_size, SL_ERROR_NOT_FOUND, "Fashion-MNIST is not installed (%s): apt-get install dataset-fashion-mnist", FASHION_FOLDER);
+        return SL_REFUSE(why, why_size, SL_ERROR_NOT_FOUND, "Fashion-MNIST is not installed (%s): apt-get install dataset-fashion-mnist",
+                         FASHION_FOLDER);
     return SL_REFUSE(why, why_size, SL_ERROR_NOT_FOUND, "%s is no folder of IDX files, so it has no test part", folder);
 }
 
@@ -61,7 +62,8 @@ static int refuse_lone_idx(const char *path, char *why, size_t why_size)
 }
 
 /* Whatever is no CSV; *is_csv is set when it is one. */
-static int read_binary(const char *path, const struct sl_read_options *options, struct sl_dataset *out, bool *is_csv, char *why, size_t why_size)
+static int read_binary(const char *path, const struct sl_read_options *options, struct sl_dataset *out, bool *is_csv, char *why,
+                       size_t why_size)
 {
     bool exists = access(path, F_OK) == 0;
     *is_csv = false;
@@ -79,7 +81,7 @@ static int read_binary(const char *path, const struct sl_read_options *options, 
 static void *copy_rows(const void *from, const uint32_t *rows, uint32_t n_rows, size_t row_size)
 {
     if (row_size > 0 && n_rows > SIZE_MAX / row_size) return NULL;
-    char *to = malloc(n_rows * row_size + 1);                /* never of size 0, where malloc may give NULL */
+    char *to = malloc(n_rows * row_size + 1); /* never of size 0, where malloc may give NULL */
     const char *source = from;
     for (uint32_t i = 0; to && i < n_rows; i++) memcpy(to + i * row_size, source + rows[i] * row_size, row_size);
     return to;
@@ -123,8 +125,10 @@ static void write_name(FILE *file, const char *name)
 static void write_header(FILE *file, const struct sl_dataset *dataset)
 {
     for (uint32_t i = 0; i < dataset->n_features; i++) {
-        if (dataset->columns) write_name(file, dataset->columns[i]);
-        else fprintf(file, "x%u", i);
+        if (dataset->columns)
+            write_name(file, dataset->columns[i]);
+        else
+            fprintf(file, "x%u", i);
         putc(',', file);
     }
     fputs("label\n", file);
@@ -152,7 +156,8 @@ int sl_dataset_read(const char *path, const struct sl_read_options *options, str
 {
     bool is_csv, has_column = options->client_column && *options->client_column, has_file = options->client_file && *options->client_file;
     if (has_column && has_file)
-        return SL_REFUSE(why, why_size, SL_ERROR_UNSUPPORTED, "clients come either from a column of the data or from a file, not from both");
+        return SL_REFUSE(why, why_size, SL_ERROR_UNSUPPORTED,
+                         "clients come either from a column of the data or from a file, not from both");
 
     struct sl_dataset dataset = {0};
     int error = read_binary(path, options, &dataset, &is_csv, why, why_size);
@@ -161,14 +166,17 @@ int sl_dataset_read(const char *path, const struct sl_read_options *options, str
         error = SL_REFUSE(why, why_size, SL_ERROR_UNSUPPORTED, "only a CSV has a client column; for %s give FILE:COLUMN", path);
     if (!error && has_file) error = sl_csv_read_clients(options->client_file, &dataset, why, why_size);
 
-    if (error) sl_dataset_finish(&dataset);
-    else *out = dataset;
+    if (error)
+        sl_dataset_finish(&dataset);
+    else
+        *out = dataset;
     return error;
 }
 
 int sl_dataset_take(const struct sl_dataset *from, const uint32_t *rows, uint32_t n_rows, struct sl_dataset *out)
 {
-    struct sl_dataset taken = {.n_rows = n_rows, .n_features = from->n_features, .n_classes = from->n_classes, .n_clients = from->n_clients};
+    struct sl_dataset taken = {
+        .n_rows = n_rows, .n_features = from->n_features, .n_classes = from->n_classes, .n_clients = from->n_clients};
     taken.features = copy_rows(from->features, rows, n_rows, from->n_features * sizeof *from->features);
     taken.labels = copy_rows(from->labels, rows, n_rows, sizeof *from->labels);
     if (from->clients) taken.clients = copy_rows(from->clients, rows, n_rows, sizeof *from->clients);

@@ -13,7 +13,7 @@ enum { PATH_SIZE_MAX = 4096, MAGIC_IMAGES = 0x803, MAGIC_LABELS = 0x801 };
 
 struct pair {
     struct sl_source images, labels;
-    uint32_t n_rows, n_features;     /* as the headers promise */
+    uint32_t n_rows, n_features; /* as the headers promise */
     struct sl_rows rows;
 };
 
@@ -21,7 +21,8 @@ struct pair {
 static int explain_end(const struct sl_source *source, int error, uint32_t row, uint32_t n_rows)
 {
     if (error != SL_ERROR_TRUNCATED) return error;
-    return SL_REFUSE(source->why, source->why_size, SL_ERROR_FORMAT, "%s ends in row %u of %u: the file is cut off", source->path, row, n_rows);
+    return SL_REFUSE(source->why, source->why_size, SL_ERROR_FORMAT, "%s ends in row %u of %u: the file is cut off", source->path, row,
+                     n_rows);
 }
 
 /* A header: the magic number and n_sizes big-endian numbers. */
@@ -29,7 +30,8 @@ static int read_header(struct sl_source *source, uint32_t magic, uint32_t *sizes
 {
     uint8_t bytes[16];
     int error = sl_source_read(source, bytes, 4 * (1 + n_sizes));
-    if (error == SL_ERROR_TRUNCATED) return SL_REFUSE(source->why, source->why_size, SL_ERROR_FORMAT, "%s is too short for an IDX file", source->path);
+    if (error == SL_ERROR_TRUNCATED)
+        return SL_REFUSE(source->why, source->why_size, SL_ERROR_FORMAT, "%s is too short for an IDX file", source->path);
     if (error) return error;
 
     uint32_t numbers[4] = {0};
@@ -38,8 +40,9 @@ static int read_header(struct sl_source *source, uint32_t magic, uint32_t *sizes
         numbers[i] = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
     }
     if (numbers[0] != magic)
-        return SL_REFUSE(source->why, source->why_size, SL_ERROR_FORMAT, "%s begins with 0x%08x; IDX %s of unsigned bytes begin with 0x%08x", source->path,
-                         numbers[0], n_sizes == 3 ? "images" : "labels", magic);
+        return SL_REFUSE(source->why, source->why_size, SL_ERROR_FORMAT,
+                         "%s begins with 0x%08x; IDX %s of unsigned bytes begin with 0x%08x", source->path, numbers[0],
+                         n_sizes == 3 ? "images" : "labels", magic);
     memcpy(sizes, numbers + 1, n_sizes * sizeof *sizes);
     return SL_OK;
 }
@@ -54,11 +57,11 @@ static int read_headers(struct pair *pair)
     const struct sl_source *source = &pair->images;
     uint64_t n_pixels = (uint64_t)images[1] * images[2];
     if (n_pixels == 0 || n_pixels > SL_COLUMNS_MAX || images[0] == 0)
-        return SL_REFUSE(source->why, source->why_size, SL_ERROR_FORMAT, "%s promises %u images of %u x %u; 1 to %d pixels are possible", source->path,
-                         images[0], images[1], images[2], SL_COLUMNS_MAX);
+        return SL_REFUSE(source->why, source->why_size, SL_ERROR_FORMAT, "%s promises %u images of %u x %u; 1 to %d pixels are possible",
+                         source->path, images[0], images[1], images[2], SL_COLUMNS_MAX);
     if (images[0] != labels)
-        return SL_REFUSE(source->why, source->why_size, SL_ERROR_FORMAT, "%s holds %u images, but %s %u labels: do they belong together?", source->path,
-                         images[0], pair->labels.path, labels);
+        return SL_REFUSE(source->why, source->why_size, SL_ERROR_FORMAT, "%s holds %u images, but %s %u labels: do they belong together?",
+                         source->path, images[0], pair->labels.path, labels);
     pair->n_rows = labels;
     pair->n_features = (uint32_t)n_pixels;
     return SL_OK;
@@ -85,7 +88,8 @@ static int read_row(struct pair *pair, uint8_t *pixels, enum sl_task task)
 static int read_rows(struct pair *pair, enum sl_task task)
 {
     uint8_t *pixels = malloc(pair->n_features);
-    if (!pixels) return SL_REFUSE(pair->images.why, pair->images.why_size, SL_ERROR_NO_MEMORY, "not enough memory to read %s", pair->images.path);
+    if (!pixels)
+        return SL_REFUSE(pair->images.why, pair->images.why_size, SL_ERROR_NO_MEMORY, "not enough memory to read %s", pair->images.path);
 
     int error = SL_OK;
     pair->rows.n_features = pair->n_features;
@@ -134,7 +138,8 @@ int sl_idx_read_folder(const char *folder, bool test, enum sl_task task, struct 
 int sl_idx_read_pair(const char *images_and_labels, enum sl_task task, struct sl_dataset *out, char *why, size_t why_size)
 {
     const char *comma = strchr(images_and_labels, ',');
-    if (!comma) return SL_REFUSE(why, why_size, SL_ERROR_FORMAT, "IDX files come as IMAGES,LABELS; there is no comma in %s", images_and_labels);
+    if (!comma)
+        return SL_REFUSE(why, why_size, SL_ERROR_FORMAT, "IDX files come as IMAGES,LABELS; there is no comma in %s", images_and_labels);
 
     char *images = strndup(images_and_labels, (size_t)(comma - images_and_labels));
     if (!images) return SL_REFUSE(why, why_size, SL_ERROR_NO_MEMORY, "not enough memory to read %s", images_and_labels);

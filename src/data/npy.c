@@ -14,18 +14,18 @@
 enum { HEADER_SIZE_MAX = 65536, MAGIC_SIZE = 8 };
 
 struct kind {
-    const char *name;                /* as the header writes it */
-    uint32_t size;                   /* bytes of a number */
+    const char *name; /* as the header writes it */
+    uint32_t size;    /* bytes of a number */
     double (*value)(const uint8_t *bytes);
 };
 
 struct array {
     struct sl_source source;
     const struct kind *kind;
-    uint64_t n_rows, n_columns;      /* as the header promises */
+    uint64_t n_rows, n_columns; /* as the header promises */
     uint64_t label;
     enum sl_task task;
-    double substitute;               /* for NaN; NaN itself: refuse it */
+    double substitute; /* for NaN; NaN itself: refuse it */
     struct sl_rows rows;
 };
 
@@ -102,8 +102,9 @@ static int parse_kind(struct array *array, const char *header)
         if (text[0] == '\'' && strncmp(text + 1, kinds[i].name, 3) == 0 && text[4] == '\'') array->kind = &kinds[i];
     }
     if (array->kind) return SL_OK;
-    return REFUSE(array, SL_ERROR_UNSUPPORTED, "%s holds numbers of kind %.*s; convert them to '<f4' ('<f8', '|u1', '<i4' and '<i8' work too)",
-                  array->source.path, (int)strcspn(text, ",}"), text);
+    return REFUSE(array, SL_ERROR_UNSUPPORTED,
+                  "%s holds numbers of kind %.*s; convert them to '<f4' ('<f8', '|u1', '<i4' and '<i8' work too)", array->source.path,
+                  (int)strcspn(text, ",}"), text);
 }
 
 /* One number of the shape; moves *at behind it and its comma. */
@@ -130,12 +131,13 @@ static int parse_shape(struct array *array, const char *header)
 
     uint64_t sizes[2] = {0};
     unsigned n_sizes = 0;
-    for (at++; n_sizes < 2 && parse_size(&at, &sizes[n_sizes]); n_sizes++) {}
+    for (at++; n_sizes < 2 && parse_size(&at, &sizes[n_sizes]); n_sizes++) {
+    }
     if (n_sizes != 2 || *at != ')')
         return REFUSE(array, SL_ERROR_UNSUPPORTED, "%s is no table: two dimensions are needed, rows and columns", array->source.path);
     if (sizes[0] == 0 || sizes[1] < 2 || sizes[1] > SL_COLUMNS_MAX)
-        return REFUSE(array, SL_ERROR_FORMAT, "%s has %llu rows and %llu columns; at least 1 row and 2 to %d columns are needed", array->source.path,
-                      (unsigned long long)sizes[0], (unsigned long long)sizes[1], SL_COLUMNS_MAX);
+        return REFUSE(array, SL_ERROR_FORMAT, "%s has %llu rows and %llu columns; at least 1 row and 2 to %d columns are needed",
+                      array->source.path, (unsigned long long)sizes[0], (unsigned long long)sizes[1], SL_COLUMNS_MAX);
     array->n_rows = sizes[0];
     array->n_columns = sizes[1];
     return SL_OK;
@@ -163,7 +165,8 @@ static int read_header_size(struct array *array, uint32_t *size)
     if (error) return error;
 
     unsigned version = magic[6];
-    if (version < 1 || version > 3) return REFUSE(array, SL_ERROR_UNSUPPORTED, "%s has NPY version %u; 1 to 3 are known", array->source.path, version);
+    if (version < 1 || version > 3)
+        return REFUSE(array, SL_ERROR_UNSUPPORTED, "%s has NPY version %u; 1 to 3 are known", array->source.path, version);
 
     error = sl_source_read(&array->source, bytes, version == 1 ? 2 : 4);
     if (error == SL_ERROR_TRUNCATED) return refuse_header(array);
@@ -177,7 +180,8 @@ static int read_header(struct array *array)
     int error = read_header_size(array, &size);
     if (error) return error;
     if (size > HEADER_SIZE_MAX)
-        return REFUSE(array, SL_ERROR_FORMAT, "%s: a header of %u bytes is no table's; at most %d are read", array->source.path, size, HEADER_SIZE_MAX);
+        return REFUSE(array, SL_ERROR_FORMAT, "%s: a header of %u bytes is no table's; at most %d are read", array->source.path, size,
+                      HEADER_SIZE_MAX);
 
     char *header = calloc(1, size + 1);
     if (!header) return REFUSE(array, SL_ERROR_NO_MEMORY, "not enough memory to read %s", array->source.path);
@@ -193,10 +197,13 @@ static int find_label(struct array *array, const char *wish)
 {
     uint64_t number = strtoul(wish, NULL, 10);
     bool is_number = *wish && wish[strspn(wish, "0123456789")] == 0;
-    if (strcmp(wish, "first") == 0) number = 0;
-    else if (strcmp(wish, "last") == 0) number = array->n_columns - 1;
+    if (strcmp(wish, "first") == 0)
+        number = 0;
+    else if (strcmp(wish, "last") == 0)
+        number = array->n_columns - 1;
     else if (!is_number)
-        return REFUSE(array, SL_ERROR_UNSUPPORTED, "%s: columns of an NPY file have no names; \"%s\" must be last, first or a number", array->source.path, wish);
+        return REFUSE(array, SL_ERROR_UNSUPPORTED, "%s: columns of an NPY file have no names; \"%s\" must be last, first or a number",
+                      array->source.path, wish);
 
     if (number >= array->n_columns)
         return REFUSE(array, SL_ERROR_NOT_FOUND, "%s: no column %s; its %llu columns count from 0", array->source.path, wish,
@@ -212,7 +219,8 @@ static int check_label(const struct array *array, double value)
     if (!sl_number_fits(value)) return REFUSE(array, SL_ERROR_NOT_FINITE, "%s: the label of row %u is not finite", array->source.path, row);
     if (array->task == SL_TASK_REGRESS || sl_rows_is_class(value)) return SL_OK;
 
-    return REFUSE(array, SL_ERROR_FORMAT, "%s: the label %.9g of row %u is no class number 0, 1, ... %d; to predict a number, the task is regress",
+    return REFUSE(array, SL_ERROR_FORMAT,
+                  "%s: the label %.9g of row %u is no class number 0, 1, ... %d; to predict a number, the task is regress",
                   array->source.path, value, row, SL_CLASSES_MAX - 1);
 }
 
@@ -223,10 +231,11 @@ static int check_feature(const struct array *array, uint64_t column, double *val
 
     uint32_t row = array->rows.n_rows - 1;
     if (isnan(*value))
-        return REFUSE(array, SL_ERROR_FORMAT, "%s: row %u, column %llu: missing value (NaN); give a number that stands for all missing values (impute)",
+        return REFUSE(array, SL_ERROR_FORMAT,
+                      "%s: row %u, column %llu: missing value (NaN); give a number that stands for all missing values (impute)",
                       array->source.path, row, (unsigned long long)column);
-    return REFUSE(array, SL_ERROR_NOT_FINITE, "%s: row %u, column %llu is not finite, or too large for single precision", array->source.path, row,
-                  (unsigned long long)column);
+    return REFUSE(array, SL_ERROR_NOT_FINITE, "%s: row %u, column %llu is not finite, or too large for single precision",
+                  array->source.path, row, (unsigned long long)column);
 }
 
 static int read_row(struct array *array, uint8_t *bytes)
@@ -244,8 +253,10 @@ static int read_row(struct array *array, uint8_t *bytes)
         error = i == array->label ? check_label(array, value) : check_feature(array, i, &value);
         if (error) return error;
 
-        if (i == array->label) sl_rows_set_label(&array->rows, array->task, value);
-        else *feature++ = (float)value;
+        if (i == array->label)
+            sl_rows_set_label(&array->rows, array->task, value);
+        else
+            *feature++ = (float)value;
     }
     return SL_OK;
 }
@@ -266,7 +277,8 @@ int sl_npy_read(const char *path, const struct sl_read_options *options, struct 
 {
     struct array array = {.task = options->task};
     if (!sl_number_parse_substitute(options->impute, &array.substitute))
-        return SL_REFUSE(why, why_size, SL_ERROR_FORMAT, "impute \"%s\" is not a number that can stand for missing values", options->impute);
+        return SL_REFUSE(why, why_size, SL_ERROR_FORMAT, "impute \"%s\" is not a number that can stand for missing values",
+                         options->impute);
 
     int error = sl_source_open(&array.source, path, why, why_size);
     if (!error) error = read_header(&array);

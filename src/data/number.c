@@ -39,7 +39,7 @@ bool sl_number_parse(const char *text, double *out)
             point = true;
             continue;
         }
-        digits = digits * 10 + (uint64_t)(*at - '0');         /* may wrap: then it is not used */
+        digits = digits * 10 + (uint64_t)(*at - '0'); /* may wrap: then it is not used */
         n_digits++;
         n_decimals += point;
     }

@@ -20,7 +20,7 @@ static const double alpha_min = 0.001, alpha_max = 1e6;
 
 struct item {
     float label;
-    uint32_t place, row;             /* `place` makes every key different, so that any sort gives the same order */
+    uint32_t place, row; /* `place` makes every key different, so that any sort gives the same order */
 };
 
 static int compare_items(const void *a, const void *b)
@@ -145,8 +145,8 @@ static void feed_poorest(const uint32_t *rows, uint32_t n_rows, uint32_t n_min, 
 }
 
 /* Cuts every label's rows, or all rows at once, by shares drawn anew for each, until no node stays almost empty. */
-static int deal_by_shares(const struct sl_dataset *dataset, uint32_t n_nodes, double alpha, bool by_label, const uint8_t seed[32], uint32_t *owner,
-                          char *why, size_t why_size)
+static int deal_by_shares(const struct sl_dataset *dataset, uint32_t n_nodes, double alpha, bool by_label, const uint8_t seed[32],
+                          uint32_t *owner, char *why, size_t why_size)
 {
     struct sl_rng root;
     sl_rng_init(&root, seed);
@@ -180,15 +180,17 @@ out:
 
 static int parse_alpha(const char *name, const char *argument, double *out, char *why, size_t why_size)
 {
-    if (!sl_number_parse(argument, out)) return SL_REFUSE(why, why_size, SL_ERROR_FORMAT, "%s needs a number, as in %s:0.5, not \"%s\"", name, name, argument);
+    if (!sl_number_parse(argument, out))
+        return SL_REFUSE(why, why_size, SL_ERROR_FORMAT, "%s needs a number, as in %s:0.5, not \"%s\"", name, name, argument);
 
     bool in_range = *out >= alpha_min && *out <= alpha_max;
     if (in_range) return SL_OK;
-    return SL_REFUSE(why, why_size, SL_ERROR_OUT_OF_RANGE, "%s:%s is out of range: %g (most skewed) to %g (even)", name, argument, alpha_min, alpha_max);
+    return SL_REFUSE(why, why_size, SL_ERROR_OUT_OF_RANGE, "%s:%s is out of range: %g (most skewed) to %g (even)", name, argument,
+                     alpha_min, alpha_max);
 }
 
-static int deal_iid(const struct sl_dataset *dataset, uint32_t n_nodes, const char *argument, const uint8_t seed[32], uint32_t *owner, char *why,
-                    size_t why_size)
+static int deal_iid(const struct sl_dataset *dataset, uint32_t n_nodes, const char *argument, const uint8_t seed[32], uint32_t *owner,
+                    char *why, size_t why_size)
 {
     if (*argument) return SL_REFUSE(why, why_size, SL_ERROR_FORMAT, "iid takes no argument, not \"%s\"", argument);
 
@@ -203,28 +205,31 @@ static int deal_iid(const struct sl_dataset *dataset, uint32_t n_nodes, const ch
 }
 
 /* Label skew as in Hsu, Qi and Brown (2019): each class is dealt out by shares of its own. */
-static int deal_dirichlet(const struct sl_dataset *dataset, uint32_t n_nodes, const char *argument, const uint8_t seed[32], uint32_t *owner, char *why,
-                          size_t why_size)
+static int deal_dirichlet(const struct sl_dataset *dataset, uint32_t n_nodes, const char *argument, const uint8_t seed[32], uint32_t *owner,
+                          char *why, size_t why_size)
 {
     double alpha;
     int error = parse_alpha("dirichlet", argument, &alpha, why, why_size);
     if (error) return error;
     if (dataset->n_classes == 0)
-        return SL_REFUSE(why, why_size, SL_ERROR_FORMAT, "dirichlet deals by class, and a regression has none; quantity, shards, by and iid work");
+        return SL_REFUSE(why, why_size, SL_ERROR_FORMAT,
+                         "dirichlet deals by class, and a regression has none; quantity, shards, by and iid work");
 
     return deal_by_shares(dataset, n_nodes, alpha, true, seed, owner, why, why_size);
 }
 
 /* Label skew as in McMahan et al. (2017): the rows in order of their label are cut into equal shards, and each node gets K of them. */
-static int deal_shards(const struct sl_dataset *dataset, uint32_t n_nodes, const char *argument, const uint8_t seed[32], uint32_t *owner, char *why,
-                       size_t why_size)
+static int deal_shards(const struct sl_dataset *dataset, uint32_t n_nodes, const char *argument, const uint8_t seed[32], uint32_t *owner,
+                       char *why, size_t why_size)
 {
     double number;
-    if (!sl_number_parse(argument, &number)) return SL_REFUSE(why, why_size, SL_ERROR_FORMAT, "shards needs a count, as in shards:2, not \"%s\"", argument);
+    if (!sl_number_parse(argument, &number))
+        return SL_REFUSE(why, why_size, SL_ERROR_FORMAT, "shards needs a count, as in shards:2, not \"%s\"", argument);
     bool in_range = number >= 1 && number <= dataset->n_rows / n_nodes && number == floor(number);
     if (!in_range)
-        return SL_REFUSE(why, why_size, SL_ERROR_OUT_OF_RANGE, "shards:%s is out of range: %u rows give each of %u nodes 1 to %u whole shards", argument,
-                         dataset->n_rows, n_nodes, dataset->n_rows / n_nodes);
+        return SL_REFUSE(why, why_size, SL_ERROR_OUT_OF_RANGE,
+                         "shards:%s is out of range: %u rows give each of %u nodes 1 to %u whole shards", argument, dataset->n_rows,
+                         n_nodes, dataset->n_rows / n_nodes);
 
     struct sl_rng root, rng;
     sl_rng_init(&root, seed);
@@ -246,8 +251,8 @@ out:
     return error;
 }
 
-static int deal_quantity(const struct sl_dataset *dataset, uint32_t n_nodes, const char *argument, const uint8_t seed[32], uint32_t *owner, char *why,
-                         size_t why_size)
+static int deal_quantity(const struct sl_dataset *dataset, uint32_t n_nodes, const char *argument, const uint8_t seed[32], uint32_t *owner,
+                         char *why, size_t why_size)
 {
     double alpha;
     int error = parse_alpha("quantity", argument, &alpha, why, why_size);
@@ -255,7 +260,7 @@ static int deal_quantity(const struct sl_dataset *dataset, uint32_t n_nodes, con
 }
 
 struct client {
-    uint32_t n_rows, place, number;  /* `place` in a random order */
+    uint32_t n_rows, place, number; /* `place` in a random order */
 };
 
 static unsigned length_in_bits(uint32_t number)
@@ -279,7 +284,8 @@ static struct client *sorted_clients(const struct sl_dataset *dataset, const str
 {
     struct client *clients = calloc(dataset->n_clients, sizeof *clients);
     uint32_t *order = shuffled_rows(dataset->n_clients, root);
-    for (uint32_t i = 0; clients && order && i < dataset->n_clients; i++) clients[order[i]] = (struct client){.place = i, .number = order[i]};
+    for (uint32_t i = 0; clients && order && i < dataset->n_clients; i++)
+        clients[order[i]] = (struct client){.place = i, .number = order[i]};
     for (uint32_t i = 0; clients && i < dataset->n_rows; i++) clients[dataset->clients[i]].n_rows++;
     if (clients && order) {
         qsort(clients, dataset->n_clients, sizeof *clients, compare_clients);
@@ -314,13 +320,15 @@ static int group_clients(const struct sl_dataset *dataset, uint32_t n_nodes, con
     return error;
 }
 
-static int deal_by_client(const struct sl_dataset *dataset, uint32_t n_nodes, const char *argument, const uint8_t seed[32], uint32_t *owner, char *why,
-                          size_t why_size)
+static int deal_by_client(const struct sl_dataset *dataset, uint32_t n_nodes, const char *argument, const uint8_t seed[32], uint32_t *owner,
+                          char *why, size_t why_size)
 {
     if (!dataset->clients)
-        return SL_REFUSE(why, why_size, SL_ERROR_FORMAT, "by:%s: the data were read without a column that tells the client of each row", argument);
+        return SL_REFUSE(why, why_size, SL_ERROR_FORMAT, "by:%s: the data were read without a column that tells the client of each row",
+                         argument);
     if (dataset->n_clients < n_nodes)
-        return SL_REFUSE(why, why_size, SL_ERROR_TOO_FEW, "by:%s tells %u clients apart, too few for %u nodes", argument, dataset->n_clients, n_nodes);
+        return SL_REFUSE(why, why_size, SL_ERROR_TOO_FEW, "by:%s tells %u clients apart, too few for %u nodes", argument,
+                         dataset->n_clients, n_nodes);
 
     uint32_t *node_of = malloc(dataset->n_clients * sizeof *node_of);
     if (!node_of || group_clients(dataset, n_nodes, seed, node_of)) {
@@ -353,12 +361,14 @@ static int check_every_node(const uint32_t *owner, uint32_t n_rows, uint32_t n_n
     return fed ? SL_OK : SL_REFUSE(why, why_size, SL_ERROR_TOO_FEW, "node %u would get no row: its client has none", smallest);
 }
 
-int sl_partition(const struct sl_dataset *dataset, uint32_t n_nodes, const char *specification, uint64_t seed, uint32_t *owner, char *why, size_t why_size)
+int sl_partition(const struct sl_dataset *dataset, uint32_t n_nodes, const char *specification, uint64_t seed, uint32_t *owner, char *why,
+                 size_t why_size)
 {
     size_t name_size = strcspn(specification, ":");
     const struct sl_partitioner *partitioner = find_partitioner(specification, name_size);
     if (!partitioner)
-        return SL_REFUSE(why, why_size, SL_ERROR_FORMAT, "no split \"%s\"; there are iid, dirichlet:ALPHA, shards:K, quantity:ALPHA, by:COLUMN, by:FILE:COLUMN",
+        return SL_REFUSE(why, why_size, SL_ERROR_FORMAT,
+                         "no split \"%s\"; there are iid, dirichlet:ALPHA, shards:K, quantity:ALPHA, by:COLUMN, by:FILE:COLUMN",
                          specification);
     if (n_nodes == 0) return SL_REFUSE(why, why_size, SL_ERROR_OUT_OF_RANGE, "at least one node is needed");
     if (n_nodes > dataset->n_rows)
@@ -380,8 +390,10 @@ void sl_partition_read_options(const char *specification, struct sl_read_options
     if (strncmp(specification, "by:", 3) != 0) return;
 
     const char *argument = specification + 3;
-    if (strchr(argument, ':')) options->client_file = argument;
-    else options->client_column = argument;
+    if (strchr(argument, ':'))
+        options->client_file = argument;
+    else
+        options->client_column = argument;
 }
 
 static const struct sl_partitioner iid = {

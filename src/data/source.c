@@ -23,17 +23,19 @@ static int check_file(struct sl_source *source)
     int code = Z_OK;
     gzerror(source->file, &code);
     if (code == Z_OK || code == Z_STREAM_END) return SL_OK;
-    if (code == Z_MEM_ERROR) return SL_REFUSE(source->why, source->why_size, SL_ERROR_NO_MEMORY, "not enough memory to read %s", source->path);
-    if (code == Z_ERRNO) return SL_REFUSE(source->why, source->why_size, SL_ERROR_IO, "%s cannot be read: %s", source->path, strerror(errno));
+    if (code == Z_MEM_ERROR)
+        return SL_REFUSE(source->why, source->why_size, SL_ERROR_NO_MEMORY, "not enough memory to read %s", source->path);
+    if (code == Z_ERRNO)
+        return SL_REFUSE(source->why, source->why_size, SL_ERROR_IO, "%s cannot be read: %s", source->path, strerror(errno));
 
-    return SL_REFUSE(source->why, source->why_size, SL_ERROR_FORMAT, "%s is a damaged or cut-off gzip file: copy it again and compare its checksum",
-                     source->path);
+    return SL_REFUSE(source->why, source->why_size, SL_ERROR_FORMAT,
+                     "%s is a damaged or cut-off gzip file: copy it again and compare its checksum", source->path);
 }
 
 static int refuse_long_line(const struct sl_source *source)
 {
-    return SL_REFUSE(source->why, source->why_size, SL_ERROR_FORMAT, "%s:%llu: the line is longer than %d MiB: is this a text file?", source->path,
-                     (unsigned long long)source->line_number, SL_SOURCE_LINE_MAX >> 20);
+    return SL_REFUSE(source->why, source->why_size, SL_ERROR_FORMAT, "%s:%llu: the line is longer than %d MiB: is this a text file?",
+                     source->path, (unsigned long long)source->line_number, SL_SOURCE_LINE_MAX >> 20);
 }
 
 /* Appends to the line, with room for the closing zero. */
@@ -72,8 +74,8 @@ static int finish_line(struct sl_source *source)
     char *line = source->line;
     size_t size = source->line_size;
     if (memchr(line, 0, size))
-        return SL_REFUSE(source->why, source->why_size, SL_ERROR_FORMAT, "%s:%llu: the line holds a zero byte, so this is no text file", source->path,
-                         (unsigned long long)source->line_number);
+        return SL_REFUSE(source->why, source->why_size, SL_ERROR_FORMAT, "%s:%llu: the line holds a zero byte, so this is no text file",
+                         source->path, (unsigned long long)source->line_number);
 
     if (size > 0 && line[size - 1] == '\n') size--;
     if (size > 0 && line[size - 1] == '\r') size--;
@@ -100,7 +102,7 @@ int sl_source_open(struct sl_source *source, const char *path, char *why, size_t
     if (stat(path, &status) != 0) return refuse_to_open(source, errno);
     if (S_ISDIR(status.st_mode)) return SL_REFUSE(why, why_size, SL_ERROR_IO, "%s is a folder, a file is needed", path);
 
-    errno = ENOMEM;                                         /* gzopen leaves errno alone when memory is short */
+    errno = ENOMEM; /* gzopen leaves errno alone when memory is short */
     source->file = gzopen(path, "rb");
     if (!source->file) return refuse_to_open(source, errno);
     gzbuffer(source->file, GZ_BUFFER_SIZE);
@@ -130,7 +132,7 @@ int sl_source_next_line(struct sl_source *source)
     for (bool ended = false; !ended;) {
         if (source->chunk_used == source->chunk_size) {
             int error = refill_chunk(source);
-            if (error == SL_ERROR_NOT_FOUND && source->line_size > 0) break;      /* a last line without its end */
+            if (error == SL_ERROR_NOT_FOUND && source->line_size > 0) break; /* a last line without its end */
             if (error) return error;
         }
         const char *rest = source->chunk + source->chunk_used, *newline = memchr(rest, '\n', source->chunk_size - source->chunk_used);

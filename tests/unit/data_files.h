@@ -19,7 +19,7 @@
 enum { TEST_PATH_MAX = 512 };
 
 static char test_folder[64];
-static char why[512];                /* the sentence of the last failure */
+static char why[512]; /* the sentence of the last failure */
 
 static inline void make_folder(void)
 {

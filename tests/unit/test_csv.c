@@ -73,8 +73,8 @@ Test(csv, does_not_lose_a_first_row_with_missing_or_infinite_values)
 
 Test(csv, detects_every_separator)
 {
-    static const char *const texts[] = {"x,y,label\n1,2,0\n", "x;y;label\n1;2;0\n", "x\ty\tlabel\n1\t2\t0\n", "  x   y label \n 1  2\t 0  \n",
-                                        "\"a;b\",\"c\td\",label\n1,2,0\n"};
+    static const char *const texts[] = {"x,y,label\n1,2,0\n", "x;y;label\n1;2;0\n", "x\ty\tlabel\n1\t2\t0\n",
+                                        "  x   y label \n 1  2\t 0  \n", "\"a;b\",\"c\td\",label\n1,2,0\n"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         struct sl_dataset d = read_text(texts[i], classify);
         cr_assert(d.n_rows == 1 && d.n_features == 2 && d.features[0] == 1 && d.features[1] == 2, "%s", texts[i]);
@@ -97,7 +97,10 @@ Test(csv, reads_quotes_crlf_byte_order_mark_empty_lines_and_a_last_line_without_
 Test(csv, finds_the_label_by_place_number_and_name)
 {
     static const char text[] = "a,b,c\n5,6,7\n";
-    static const struct { const char *wish; float label; } cases[] = {{"first", 5}, {"last", 7}, {"1", 6}, {"b", 6}, {"", 7}, {NULL, 7}};
+    static const struct {
+        const char *wish;
+        float label;
+    } cases[] = {{"first", 5}, {"last", 7}, {"1", 6}, {"b", 6}, {"", 7}, {NULL, 7}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct sl_dataset d = read_text(text, (struct sl_read_options){.task = SL_TASK_REGRESS, .label = cases[i].wish});
         cr_assert_eq(d.labels[0], cases[i].label);
@@ -140,9 +143,11 @@ Test(csv, reads_gzip)
 
 Test(csv, says_where_a_value_is_missing_and_what_to_do)
 {
-    assert_text_refused("a,b,label\n1,2,0\n1,?,0\n", classify, SL_ERROR_FORMAT, "data.csv:3:3: column \"b\": missing value \"?\"; give a number");
+    assert_text_refused("a,b,label\n1,2,0\n1,?,0\n", classify, SL_ERROR_FORMAT,
+                        "data.csv:3:3: column \"b\": missing value \"?\"; give a number");
     assert_text_refused("a,b,label\n1,,0\n", classify, SL_ERROR_FORMAT, "data.csv:2:3: column \"b\": missing value \"\"");
-    assert_text_refused("1,2,0\n1,2,NA\n", (struct sl_read_options){.impute = "0"}, SL_ERROR_FORMAT, "data.csv:2:5: column 2: missing value \"NA\"; a row without");
+    assert_text_refused("1,2,0\n1,2,NA\n", (struct sl_read_options){.impute = "0"}, SL_ERROR_FORMAT,
+                        "data.csv:2:5: column 2: missing value \"NA\"; a row without");
     assert_text_refused("1,2,0\n", (struct sl_read_options){.impute = "much"}, SL_ERROR_FORMAT, "impute \"much\"");
     assert_text_refused("1,2,0\n", (struct sl_read_options){.impute = "1e99"}, SL_ERROR_FORMAT, "impute \"1e99\"");
 }
@@ -162,7 +167,8 @@ Test(csv, refuses_what_is_no_number)
 
 Test(csv, shows_hostile_text_short_and_harmless)
 {
-    assert_text_refused("a,label\n\033[31m0123456789012345678901234567890123456789012345678901234567890,0\n", classify, SL_ERROR_FORMAT, "\"?[31m0123");
+    assert_text_refused("a,label\n\033[31m0123456789012345678901234567890123456789012345678901234567890,0\n", classify, SL_ERROR_FORMAT,
+                        "\"?[31m0123");
     cr_assert_null(strchr(why, '\033'));
     cr_assert_lt(strlen(why), 200);
 }
@@ -183,10 +189,12 @@ Test(csv, refuses_ragged_rows)
 
 Test(csv, refuses_columns_that_are_not_there)
 {
-    assert_text_refused("a,b\n1,0\n", (struct sl_read_options){.label = "c"}, SL_ERROR_NOT_FOUND, "no column \"c\" in its first line; there are: a, b");
+    assert_text_refused("a,b\n1,0\n", (struct sl_read_options){.label = "c"}, SL_ERROR_NOT_FOUND,
+                        "no column \"c\" in its first line; there are: a, b");
     assert_text_refused("a,b\n1,0\n", (struct sl_read_options){.label = "2"}, SL_ERROR_NOT_FOUND, "no column 2; its 2 columns");
     assert_text_refused("a,b\n1,0\n", (struct sl_read_options){.label = "99999999999999999999"}, SL_ERROR_NOT_FOUND, "its 2 columns");
-    assert_text_refused("a,b,c\n1,0,1\n", (struct sl_read_options){.label = "b", .client_column = "b"}, SL_ERROR_FORMAT, "both label and client");
+    assert_text_refused("a,b,c\n1,0,1\n", (struct sl_read_options){.label = "b", .client_column = "b"}, SL_ERROR_FORMAT,
+                        "both label and client");
     assert_text_refused("a,b\n1,0\n", (struct sl_read_options){.client_column = "a"}, SL_ERROR_FORMAT, "no feature column");
     assert_text_refused("word\n", classify, SL_ERROR_FORMAT, "no feature column");
     assert_text_refused("w,a,label\n,1,0\n", (struct sl_read_options){.client_column = "w"}, SL_ERROR_FORMAT, "every row needs its client");
@@ -207,7 +215,10 @@ Test(csv, refuses_broken_quotes)
 
 Test(csv, refuses_binary_files)
 {
-    write_bytes("data.csv", "a,label\n1,\0" "0\n", 13);
+    write_bytes("data.csv",
+                "a,label\n1,\0"
+                "0\n",
+                13);
     assert_refused("data.csv", classify, SL_ERROR_FORMAT, "data.csv:2: the line holds a zero byte");
 }
 
@@ -260,7 +271,11 @@ Test(csv, reads_clients_from_another_file)
 
 Test(csv, refuses_client_files_that_do_not_fit)
 {
-    static const struct { const char *text, *column; int error; const char *words; } cases[] = {
+    static const struct {
+        const char *text, *column;
+        int error;
+        const char *words;
+    } cases[] = {
         {"row,writer\n0,3\n", "writer", SL_ERROR_FORMAT, "has 1 rows behind its header, but the data have 2"},
         {"row,writer\n0,3\n1,4\n2,5\n", "writer", SL_ERROR_FORMAT, "has 3 rows"},
         {"row,writer\n0,3\n1,4\n", "author", SL_ERROR_NOT_FOUND, "there are: row, writer"},
@@ -275,6 +290,7 @@ Test(csv, refuses_client_files_that_do_not_fit)
         assert_refused("data.csv", (struct sl_read_options){.client_file = clients}, cases[i].error, cases[i].words);
     }
     assert_refused("data.csv", (struct sl_read_options){.client_file = "who.csv"}, SL_ERROR_FORMAT, "FILE:COLUMN");
-    assert_refused("data.csv", (struct sl_read_options){.client_file = "/none/who.csv:w"}, SL_ERROR_NOT_FOUND, "/none/who.csv cannot be opened");
+    assert_refused("data.csv", (struct sl_read_options){.client_file = "/none/who.csv:w"}, SL_ERROR_NOT_FOUND,
+                   "/none/who.csv cannot be opened");
     assert_refused("data.csv", (struct sl_read_options){.client_file = "a:b", .client_column = "c"}, SL_ERROR_UNSUPPORTED, "not from both");
 }

@@ -22,8 +22,10 @@ static struct sl_dataset read_text(const char *text, struct sl_read_options opti
 static const char *public_data(const char *name, char path[2 * TEST_PATH_MAX])
 {
     const char *data = getenv("STARLING_DATA"), *tests = getenv("STARLING_TESTS");
-    if (data) snprintf(path, 2 * TEST_PATH_MAX, "%s/%s", data, name);
-    else snprintf(path, 2 * TEST_PATH_MAX, "%s/../shared/data/%s", tests ? tests : ".", name);
+    if (data)
+        snprintf(path, 2 * TEST_PATH_MAX, "%s/%s", data, name);
+    else
+        snprintf(path, 2 * TEST_PATH_MAX, "%s/../shared/data/%s", tests ? tests : ".", name);
     if (!data && tests) snprintf(path, 2 * TEST_PATH_MAX, "%s/../../shared/data/%s", tests, name);
 
     char file[2 * TEST_PATH_MAX];
@@ -163,7 +165,10 @@ Test(dataset, reads_mnist_with_its_writers)
 
 Test(dataset, reads_public_tables_as_they_come)
 {
-    static const struct { const char *name, *label, *client, *impute; uint32_t n_rows, n_features, n_classes, n_clients; } cases[] = {
+    static const struct {
+        const char *name, *label, *client, *impute;
+        uint32_t n_rows, n_features, n_classes, n_clients;
+    } cases[] = {
         {"tiny/iris.csv", "last", NULL, NULL, 150, 4, 3, 0},
         {"optdigits/train.csv.gz", "last", NULL, NULL, 3823, 64, 10, 0},
         {"breast-cancer-wdbc/data.csv", "label", NULL, NULL, 569, 30, 2, 0},

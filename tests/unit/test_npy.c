@@ -64,8 +64,16 @@ Test(npy, reads_every_kind_of_number)
     static const uint8_t u1[] = {200, 7};
     static const uint8_t i4[] = {0xFE, 0xFF, 0xFF, 0xFF, 7, 0, 0, 0};
     static const uint8_t i8[] = {0, 0, 0, 0, 0, 0, 0, 0x80, 7, 0, 0, 0, 0, 0, 0, 0};
-    static const struct { const char *kind; const void *numbers; size_t size; float value; } cases[] = {
-        {"<f8", f8, sizeof f8, -1.5f}, {"|u1", u1, sizeof u1, 200}, {"<i4", i4, sizeof i4, -2}, {"<i8", i8, sizeof i8, -0x1p63f},
+    static const struct {
+        const char *kind;
+        const void *numbers;
+        size_t size;
+        float value;
+    } cases[] = {
+        {"<f8", f8, sizeof f8, -1.5f},
+        {"|u1", u1, sizeof u1, 200},
+        {"<i4", i4, sizeof i4, -2},
+        {"<i8", i8, sizeof i8, -0x1p63f},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char dictionary[128];
@@ -80,7 +88,10 @@ Test(npy, reads_every_kind_of_number)
 Test(npy, finds_the_label_by_place_or_number)
 {
     static const float numbers[] = {5, 6, 7};
-    static const struct { const char *wish; float label; } cases[] = {{"first", 5}, {"last", 7}, {"1", 6}, {NULL, 7}};
+    static const struct {
+        const char *wish;
+        float label;
+    } cases[] = {{"first", 5}, {"last", 7}, {"1", 6}, {NULL, 7}};
     write_npy(1, F4("(1,3)"), numbers, sizeof numbers);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct sl_dataset d = read_npy((struct sl_read_options){.task = SL_TASK_REGRESS, .label = cases[i].wish});
@@ -116,7 +127,11 @@ Test(npy, refuses_infinite_numbers_and_labels_that_are_no_classes)
 
 Test(npy, refuses_tables_of_other_kinds_with_a_sentence)
 {
-    static const struct { const char *dictionary; int error; const char *words; } cases[] = {
+    static const struct {
+        const char *dictionary;
+        int error;
+        const char *words;
+    } cases[] = {
         {"{'descr': '>f4', 'fortran_order': False, 'shape': (1, 2)}", SL_ERROR_UNSUPPORTED, "numbers of kind '>f4'; convert them"},
         {"{'descr': '<f4', 'fortran_order': True, 'shape': (1, 2)}", SL_ERROR_UNSUPPORTED, "Fortran order"},
         {F4("(2,)"), SL_ERROR_UNSUPPORTED, "two dimensions are needed"},

@@ -10,8 +10,25 @@
 
 Test(number, parses_as_strtod_does)
 {
-    static const char *const texts[] = {"0",      "-0",     "7",       "+7",     "123456789012345", "1234567890123456789", "0.1",   "-0.30",  ".5",     "5.",
-                                        "1e3",    "1E-3",   "1.5e+10", "1e-320", "179769313486231", "0.000000000000001",   "1e400", "-1e400", "9007199254740993",
+    static const char *const texts[] = {"0",
+                                        "-0",
+                                        "7",
+                                        "+7",
+                                        "123456789012345",
+                                        "1234567890123456789",
+                                        "0.1",
+                                        "-0.30",
+                                        ".5",
+                                        "5.",
+                                        "1e3",
+                                        "1E-3",
+                                        "1.5e+10",
+                                        "1e-320",
+                                        "179769313486231",
+                                        "0.000000000000001",
+                                        "1e400",
+                                        "-1e400",
+                                        "9007199254740993",
                                         "0.00000000000000000000000000000000000000000000000000001"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         double value;
@@ -23,7 +40,8 @@ Test(number, parses_as_strtod_does)
 
 Test(number, refuses_everything_else)
 {
-    static const char *const texts[] = {"", "-", "+", ".", "-.", "e5", "1e", "1e+", "1 ", " 1", "1.2.3", "1,5", "0x10", "inf", "nan", "--1", "1e5.5", "1_000"};
+    static const char *const texts[] = {"",   "-",     "+",   ".",    "-.",  "e5",  "1e",  "1e+",   "1 ",
+                                        " 1", "1.2.3", "1,5", "0x10", "inf", "nan", "--1", "1e5.5", "1_000"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         double value = 7;
         cr_assert_not(sl_number_parse(texts[i], &value), "%s", texts[i]);
@@ -54,7 +72,10 @@ Test(number, prints_what_reads_back_exactly)
 
 Test(number, prints_integers_short)
 {
-    static const struct { float value; const char *text; } cases[] = {{0, "0"}, {-0.0f, "-0"}, {9, "9"}, {10, "10"}, {255, "255"}, {9999, "9999"}, {10000, "10000"}, {-3, "-3"}, {0.5f, "0.5"}};
+    static const struct {
+        float value;
+        const char *text;
+    } cases[] = {{0, "0"}, {-0.0f, "-0"}, {9, "9"}, {10, "10"}, {255, "255"}, {9999, "9999"}, {10000, "10000"}, {-3, "-3"}, {0.5f, "0.5"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[SL_NUMBER_TEXT_MAX];
         sl_number_print(cases[i].value, text);

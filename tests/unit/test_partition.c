@@ -63,7 +63,8 @@ static double skew(const uint32_t *owner, uint32_t n_nodes)
     return sum / n_nodes;
 }
 
-static const char *const specifications[] = {"iid", "dirichlet:0.01", "dirichlet:0.5", "dirichlet:100", "shards:2", "quantity:0.001", "quantity:1", "by:who"};
+static const char *const specifications[] = {"iid",      "dirichlet:0.01", "dirichlet:0.5", "dirichlet:100",
+                                             "shards:2", "quantity:0.001", "quantity:1",    "by:who"};
 enum { N_SPECIFICATIONS = sizeof specifications / sizeof *specifications };
 
 Test(partition, gives_every_row_to_one_node_and_every_node_rows)
@@ -97,7 +98,10 @@ Test(partition, is_a_function_of_the_seed)
 Test(partition, stays_the_same_from_version_to_version)
 {
     struct sl_dataset d = table();
-    static const struct { const char *specification; uint64_t sum; } cases[] = {
+    static const struct {
+        const char *specification;
+        uint64_t sum;
+    } cases[] = {
         {"iid", 814379296}, {"dirichlet:0.5", 350520755}, {"shards:2", 345173746}, {"quantity:1", 217468590}, {"by:who", 251532569},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -154,11 +154,26 @@ static void assert_refused_words(const char *first, const char *second, const ch
     expect_stderr(words);
 }
 
-Test(sim_split, refuses_unknown_options) { assert_refused_words("--shape", "3", "no option, or one without its value: '--shape'"); }
-Test(sim_split, refuses_an_option_without_value) { assert_refused_words("--seed", NULL, "without its value: '--seed'"); }
-Test(sim_split, refuses_no_nodes) { assert_refused_words("--nodes", "0", "--nodes is a number from 1 to 100000, not '0'"); }
-Test(sim_split, refuses_a_seed_that_is_no_number) { assert_refused_words("--seed", "-1", "--seed is a number"); }
-Test(sim_split, refuses_an_unknown_task) { assert_refused_words("--task", "rank", "--task is classify or regress, not 'rank'"); }
+Test(sim_split, refuses_unknown_options)
+{
+    assert_refused_words("--shape", "3", "no option, or one without its value: '--shape'");
+}
+Test(sim_split, refuses_an_option_without_value)
+{
+    assert_refused_words("--seed", NULL, "without its value: '--seed'");
+}
+Test(sim_split, refuses_no_nodes)
+{
+    assert_refused_words("--nodes", "0", "--nodes is a number from 1 to 100000, not '0'");
+}
+Test(sim_split, refuses_a_seed_that_is_no_number)
+{
+    assert_refused_words("--seed", "-1", "--seed is a number");
+}
+Test(sim_split, refuses_an_unknown_task)
+{
+    assert_refused_words("--task", "rank", "--task is classify or regress, not 'rank'");
+}
 
 Test(sim_split, needs_data_and_a_folder)
 {
