@@ -3,12 +3,12 @@
 
 #include <assert.h>
 #include <czmq.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,7 +22,7 @@
 #include "starling/node.h"
 
 enum {
-    ITEM_SIGNAL, ITEM_ZAP, ITEM_STORE, ITEM_WORKER, ITEM_INPUT, ITEM_LINKS,      /* ITEM_INPUT is polled during the hold only */
+    ITEM_SIGNAL, ITEM_ZAP, ITEM_STORE, ITEM_WORKER, ITEM_LINKS,
     SILENCE_EPOCHS = 10,
     SOCKETS_PER_LINK = 4,            /* a DEALER, the two ends of its monitor, and one that is being closed */
     FILES_PER_LINK = 8,              /* measured: 2 to 4 outbound, 1 inbound; twice that while links turn over */
@@ -31,6 +31,10 @@ enum {
 };
 
 static const uint64_t silence_min_us = 120000000;
+
+/* Where the signal handler writes. It is a global because a handler has no argument, and a handler because libraries start threads before
+ * main() that block no signals: a signal that is only blocked here would end the process in one of those. */
+static volatile sig_atomic_t wake_descriptor = -1;
 
 struct runtime {
     struct sl_setup *setup;
@@ -43,7 +47,7 @@ struct runtime {
     struct sl_storer *storer;
     struct sl_worker *worker;
     zmq_pollitem_t *items;
-    int signal_descriptor;
+    int wake[2];                     /* pipe: the signal handler writes, the loop reads */
     bool stopping, disk_alarm;
 };
 
@@ -153,8 +157,8 @@ static void take_done(struct runtime *runtime)
 
 static void take_signal(struct runtime *runtime)
 {
-    struct signalfd_siginfo signal;
-    if (read(runtime->signal_descriptor, &signal, sizeof signal) == sizeof signal) runtime->stopping = true;
+    char byte;
+    if (read(runtime->wake[0], &byte, 1) == 1) runtime->stopping = true;
 }
 
 /* True when the hold is over; the end of the input ends the node: whoever held it is gone. */
@@ -182,11 +186,10 @@ static long wait_ms(const struct runtime *runtime)
 static uint32_t wait_for_events(struct runtime *runtime)
 {
     zmq_pollitem_t *items = runtime->items;
-    items[ITEM_SIGNAL] = (zmq_pollitem_t){.fd = runtime->signal_descriptor, .events = ZMQ_POLLIN};
+    items[ITEM_SIGNAL] = (zmq_pollitem_t){.fd = runtime->wake[0], .events = ZMQ_POLLIN};
     items[ITEM_ZAP] = (zmq_pollitem_t){.socket = runtime->zap.socket, .events = ZMQ_POLLIN};
     items[ITEM_STORE] = (zmq_pollitem_t){.socket = sl_storer_socket(runtime->storer), .events = ZMQ_POLLIN};
     items[ITEM_WORKER] = (zmq_pollitem_t){.socket = sl_worker_socket(runtime->worker), .events = ZMQ_POLLIN};
-    items[ITEM_INPUT] = (zmq_pollitem_t){.fd = runtime->signal_descriptor};      /* nothing is asked of it */
     uint32_t n_links = sl_links_items(runtime->links, items + ITEM_LINKS);
 
     advance_clock(runtime);
@@ -228,7 +231,7 @@ static void hold(struct runtime *runtime)
 {
     sl_report_say(&runtime->report, advance_clock(runtime), "ready; waits for a line on standard input");
     while (!runtime->stopping) {
-        zmq_pollitem_t items[] = {{.fd = runtime->signal_descriptor, .events = ZMQ_POLLIN},
+        zmq_pollitem_t items[] = {{.fd = runtime->wake[0], .events = ZMQ_POLLIN},
                                   {.fd = STDIN_FILENO, .events = ZMQ_POLLIN},
                                   {.socket = runtime->zap.socket, .events = ZMQ_POLLIN}};
         if (zmq_poll(items, 3, -1) < 0) continue;
@@ -256,17 +259,44 @@ static int reserve_files(uint32_t link_max, char *why, size_t why_size)
                    (unsigned long long)wanted, (unsigned long long)limit.rlim_max, (unsigned long long)wanted);
 }
 
-/* The signals are read from a descriptor in the loop: no handler, and no thread that is interrupted. */
+static void on_signal(int number)
+{
+    (void)number;
+    int kept = errno;
+    ssize_t ignored = write(wake_descriptor, "", 1);         /* a full pipe has woken the loop already */
+    (void)ignored;
+    errno = kept;
+}
+
+static void set_signals(void (*handler)(int))
+{
+    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
 static int open_signals(struct runtime *runtime, char *why, size_t why_size)
 {
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    runtime->signal_descriptor = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (runtime->signal_descriptor < 0) return SL_FAIL(SL_ERROR_IO, why, why_size, "cannot watch for signals (%s)", strerror(errno));
+    if (pipe(runtime->wake) != 0) return SL_FAIL(SL_ERROR_IO, why, why_size, "cannot watch for signals (%s)", strerror(errno));
+
+    for (uint32_t i = 0; i < 2; i++) {
+        fcntl(runtime->wake[i], F_SETFL, O_NONBLOCK);
+        fcntl(runtime->wake[i], F_SETFD, FD_CLOEXEC);
+    }
+    wake_descriptor = runtime->wake[1];
+    set_signals(on_signal);
     return SL_OK;
+}
+
+static void close_signals(struct runtime *runtime)
+{
+    if (runtime->wake[0] < 0) return;
+
+    set_signals(SIG_DFL);
+    wake_descriptor = -1;
+    close(runtime->wake[0]);
+    close(runtime->wake[1]);
 }
 
 static void *open_context(uint32_t link_max)
@@ -328,13 +358,13 @@ static int open_all(struct runtime *runtime, char *why, size_t why_size)
 {
     uint32_t link_max = runtime->setup->config.link_max;
     int error = reserve_files(link_max, why, why_size);
-    if (error == SL_OK) error = open_signals(runtime, why, why_size);
     if (error != SL_OK) return error;
 
     void *context = open_context(link_max);
     if (!context) return SL_FAIL(SL_ERROR_IO, why, why_size, "ZeroMQ does not start (%s)", zmq_strerror(errno));
 
-    error = open_links(runtime, context, why, why_size);
+    error = open_signals(runtime, why, why_size);
+    if (error == SL_OK) error = open_links(runtime, context, why, why_size);
     if (error == SL_OK) error = open_threads(runtime, why, why_size);
     if (error == SL_OK) error = open_node(runtime, why, why_size);
     return error;
@@ -350,7 +380,7 @@ static void close_all(struct runtime *runtime)
     if (runtime->node) sl_node_finish(runtime->node);
     free(runtime->node);
     free(runtime->items);
-    if (runtime->signal_descriptor >= 0) close(runtime->signal_descriptor);
+    close_signals(runtime);
 }
 
 static void introduce(const struct runtime *runtime)
@@ -371,9 +401,20 @@ static void start(struct runtime *runtime)
     step(runtime, &event);
 }
 
+/* From here on another signal must not cut a wait for a thread short. */
+static void hold_signals_back(void)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+}
+
 static int stop(struct runtime *runtime, char *why, size_t why_size)
 {
     struct sl_event event = {.type = SL_EVENT_STOP};
+    hold_signals_back();
     step(runtime, &event);
     sl_report_finish(&runtime->report);
 
@@ -393,7 +434,7 @@ static int stop(struct runtime *runtime, char *why, size_t why_size)
 
 int sl_runtime_run(struct sl_setup *setup, const struct sl_run_options *options, char *why, size_t why_size)
 {
-    struct runtime runtime = {.setup = setup, .options = options, .deadline_us = SL_NEVER, .signal_descriptor = -1,
+    struct runtime runtime = {.setup = setup, .options = options, .deadline_us = SL_NEVER, .wake = {-1, -1},
                               .unix_start_us = read_clock(CLOCK_REALTIME), .monotonic_start_us = read_clock(CLOCK_MONOTONIC)};
     runtime.now_us = runtime.unix_start_us;
     sl_report_init(&runtime.report, setup->identity.id, options->verbose, runtime.unix_start_us);
