@@ -27,6 +27,7 @@ enum {
     SOCKETS_PER_LINK = 4,            /* a DEALER, the two ends of its monitor, and one that is being closed */
     FILES_PER_LINK = 8,              /* measured: 2 to 4 outbound, 1 inbound; twice that while links turn over */
     FILES_OTHER = 128,
+    NODE_ALIGNMENT = 64,             /* of libsodium's hash states, stricter than what malloc() promises */
     WAIT_MAX_MS = 1000
 };
 
@@ -341,7 +342,8 @@ static int open_node(struct runtime *runtime, char *why, size_t why_size)
     if (size == 0)
         return SL_FAIL(SL_ERROR_UNSUPPORTED, why, why_size, "model %s does not suit %u features and %u classes", setup->config.model,
                        setup->config.shape.n_features, setup->config.shape.n_outputs);
-    void *memory = malloc(size);
+    size = (size + NODE_ALIGNMENT - 1) / NODE_ALIGNMENT * NODE_ALIGNMENT;
+    void *memory = aligned_alloc(NODE_ALIGNMENT, size);
     if (!memory) return SL_FAIL(SL_ERROR_NO_MEMORY, why, why_size, "not enough memory: the node needs %zu bytes", size);
 
     uint8_t run_seed[32];
