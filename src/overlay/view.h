@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/hash.h"
 #include "base/limits.h"
 #include "base/rng.h"
 #include "starling/arena.h"
@@ -31,11 +32,15 @@ struct sl_view {
     uint32_t *by_id, *by_key;            /* open addressing: index + 1, 0 empty */
     uint32_t n_slots;
     uint32_t *ring;                      /* indices of live peers by position; UINT32_MAX stands for this node */
+    uint64_t *ring_positions;            /* the same order */
     uint32_t n_ring, own_place;          /* own_place: where this node stands in ring */
+    struct sl_hash ring_hash;            /* of label, network and epoch: positions continue from it */
     bool overflowed;                     /* somebody did not fit: the view does not cover the network */
 };
 
-enum { SL_VIEW_SELF = -1, SL_VIEW_MISSES_DEAD = 3 };
+#define SL_VIEW_SELF UINT32_MAX
+
+enum { SL_VIEW_MISSES_DEAD = 3 };
 
 /* Carves the tables; false when the arena is too small. */
 bool sl_view_init(struct sl_view *view, struct sl_arena *arena, uint32_t n_peers_max);
@@ -52,11 +57,17 @@ uint32_t sl_view_count_live(const struct sl_view *view);
 /* Lays the ring of an epoch: position = H("pos", network, epoch, id), live peers and this node in order. */
 void sl_view_turn(struct sl_view *view, const uint8_t network_id[32], uint64_t epoch, const uint8_t own_id[32]);
 
-/* Places between this node and a peer on the ring, the shorter way round; UINT32_MAX if the peer is not on it. */
+/* Position of any identity in the epoch of the last turn. */
+uint64_t sl_view_position(const struct sl_view *view, const uint8_t id[32]);
+
+/* Places from this node to an identity, known or not, on the ring of the live, the shorter way round. */
 uint32_t sl_view_ring_distance(const struct sl_view *view, const uint8_t id[32]);
 
 /* The peer at `offset` places from this node on the ring (negative: before); NULL when that is this node itself. */
 struct sl_view_peer *sl_view_ring_peer(const struct sl_view *view, int offset);
+
+/* A peer with enough misses to count as dead, at random, to see whether it is back; NULL if there is none. */
+struct sl_view_peer *sl_view_draw_dead(const struct sl_view *view, struct sl_rng *rng);
 
 /* A live peer, uniformly at random, that is not among the n excluded ids; NULL if there is none. */
 struct sl_view_peer *sl_view_draw(const struct sl_view *view, struct sl_rng *rng, const uint8_t (*excluded)[32], uint32_t n_excluded);

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SL_CORE_CORE_H
+#define SL_CORE_CORE_H
+
+/*
+ * The inside of a node, shared by the files of this folder and by nobody else. Each file owns one part of struct sl_node and the functions
+ * declared under its name here; a part is changed by its owner only.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/hash.h"
+#include "base/limits.h"
+#include "base/rng.h"
+#include "overlay/view.h"
+#include "share/merkle.h"
+#include "starling/node.h"
+#include "wire/message.h"
+
+enum {
+    SENDS_MAX = 256, DIALS_MAX = 64, HANGUPS_MAX = 64, STORES_MAX = 4,      /* actions of one step; more are dropped, sends are best effort */
+    PROPOSALS_MAX = 4,               /* acceptable PROPOSEs a candidate chooses from */
+    PROPOSE_MAX = 2048, JOIN_MAX = 1024,
+    SMALL_MAX = 512,                 /* COMMIT, OPEN, RESULT: the largest is about 320 bytes */
+    WAITING_MAX = 1024,              /* a message that may wait for its connection */
+    DISTANCES_MAX = 24,              /* distances of past aggregates, for the sharing radius */
+    OWN_SLOTS = SL_EPOCHS_KEPT,
+    FETCH_TRIES_MAX = 12,
+    QUOTA_MESSAGES = 512             /* messages a peer may send per epoch, answers to our own GETs not counted */
+};
+
+/* Deadlines by purpose: one absolute time each, SL_NEVER when idle. Handled in this order when several are due. */
+enum deadline {
+    DEADLINE_PROPOSE, DEADLINE_AGAIN, DEADLINE_ANSWER, DEADLINE_ROSTER,                              /* formation, either wave */
+    DEADLINE_FORMED, DEADLINE_TRAIN, DEADLINE_NEED_COMMIT, DEADLINE_COMMIT, DEADLINE_NEED_OPEN, DEADLINE_OPEN,   /* cohort */
+    DEADLINE_NEED_RESULT, DEADLINE_RESULT,
+    DEADLINE_FETCH, DEADLINE_PULL, DEADLINE_MERGE, DEADLINE_LINKS, DEADLINE_EPOCH,
+    DEADLINE_COUNT
+};
+
+/* ---- links.c: connections, the messages that wait for them, and what a peer may cost ---- */
+
+enum link_state { LINK_FREE, LINK_DIALING, LINK_OPEN };
+
+struct link {
+    enum link_state state;
+    uint32_t number;
+    bool known, hello_sent;          /* known: id is proven (dialled, on the list, or by HELLO) */
+    uint8_t id[32], key[32];
+    uint64_t used_us, filled_us;
+    uint32_t tokens;
+};
+
+struct waiting { bool used; uint8_t id[32]; uint32_t size; uint8_t bytes[WAITING_MAX]; };
+
+struct contact {                     /* how to reach somebody */
+    const uint8_t *id, *transport_public;
+    const char *address;
+};
+
+struct links {
+    struct link *all;
+    struct waiting *waiting;
+    uint32_t n_max, n_waiting_max, next_number;
+};
+
+/* ---- transfer.c: vectors in chunks, asked for one by one ---- */
+
+enum fetch_kind { FETCH_FREE, FETCH_REFERENCE, FETCH_VECTOR, FETCH_AGGREGATE };
+
+struct fetch {
+    enum fetch_kind kind;
+    uint32_t index;                  /* roster member or pulled slot */
+    uint8_t peer[32], root[32];
+    uint8_t *to;
+    size_t size, chunk_size;
+    uint32_t n_chunks, tries;
+    uint64_t got, asked, asked_us;   /* bit per chunk */
+};
+
+/* ---- formation.c: from no cohort to a roster ---- */
+
+enum formation_state { FORMATION_IDLE, FORMATION_FREE, FORMATION_PROPOSED, FORMATION_JOINED, FORMATION_DONE };
+
+struct proposal { uint8_t from[32], hash[32]; uint32_t size; uint8_t bytes[PROPOSE_MAX]; bool of_leader; };
+
+struct answer { bool here; uint32_t size; uint8_t bytes[JOIN_MAX]; };
+
+struct formation {
+    enum formation_state state;
+    uint32_t wave;                                   /* 1 or 2; 0 before */
+    bool proposed;                                   /* this epoch, either wave */
+    uint32_t n_proposals;
+    struct proposal proposals[PROPOSALS_MAX];        /* as a candidate */
+    struct proposal own;                             /* as an initiator, or the one that was joined */
+    uint32_t n_candidates, n_group;                  /* as an initiator; the first n_group candidates are the own group */
+    struct contact *candidates;                      /* SL_CANDIDATES_MAX each; contacts point into the view */
+    int32_t *offsets;                                /* places of the candidates on the ring, from this node */
+    struct answer *answers;
+    struct answer join;                              /* the own JOIN */
+    uint8_t mask_public[32], mask_secret[32], box_public[32], box_secret[32];
+};
+
+/* ---- cohort.c: from a roster to an aggregate ---- */
+
+/* What a member may miss: the argument of NEED. */
+enum step { STEP_ROSTER, STEP_COMMIT, STEP_LIST_COMMIT, STEP_OPEN, STEP_LIST_OPEN, STEP_RESULT };
+
+enum { HELD_COMMIT, HELD_OPEN, HELD_RESULT, HELD_COUNT };
+
+enum cohort_state {
+    COHORT_NONE,
+    COHORT_FORMED,                   /* roster accepted; waits for the reference and the training job */
+    COHORT_COMMITTED,                /* own COMMIT sent; waits for all COMMITs and their LIST */
+    COHORT_OPENED,                   /* own OPEN sent; fetches the vectors */
+    COHORT_SUMMED,                   /* own RESULT sent; waits for all RESULTs */
+    COHORT_DONE,
+    COHORT_VOID
+};
+
+enum refusal { REFUSAL_REFERENCE = 1, REFUSAL_RADIUS, REFUSAL_TRAINING };
+
+struct held { uint32_t size; uint8_t bytes[SMALL_MAX], body_hash[32]; };      /* size 0: not here */
+
+struct member {
+    uint8_t id[32], sign_public[32], transport_public[32], mask_public[32];
+    char address[SL_ADDRESS_MAX];
+    struct held held[HELD_COUNT];
+    uint8_t root[32];                /* of the masked vector */
+    uint8_t *vector;                 /* 4 k bytes */
+    bool vector_here, result_here;
+    uint8_t result_signature[64];
+    struct sl_merkle tree;           /* own vector only */
+};
+
+struct list_body { uint32_t size; uint8_t bytes[64 + 35 * SL_MESH_COHORT_MAX], hash[32]; bool announced; uint8_t announced_hash[32]; };
+
+struct cohort {
+    enum cohort_state state;
+    uint64_t epoch;
+    uint8_t id[32];
+    uint32_t n_members, own, initiator;
+    struct member members[SL_MESH_COHORT_MAX];
+    struct proposal propose;
+    uint8_t *roster;                 /* the whole message */
+    uint32_t roster_size, roster_max;
+    double radius;
+    int ring_exponent, ref_exponent;
+    bool ref_here;
+    uint8_t *ref;                    /* 2 k bytes */
+    struct sl_merkle ref_tree;
+    struct list_body commits, opens;
+    uint32_t *sum, *z;               /* k each */
+};
+
+/* ---- pull.c: aggregates held, served and fetched ---- */
+
+struct aggregate {
+    bool used, complete, tree_ready;
+    uint64_t epoch;
+    uint8_t cohort[32], root[32];
+    uint32_t n_members, n_values;
+    uint8_t members[SL_MESH_COHORT_MAX][32];
+    uint32_t bits;
+    int exponent;
+    uint8_t *body;                   /* of the AGGREGATE message */
+    uint32_t body_size, body_max;
+    uint8_t *bytes;                  /* canonical encoding, k * bits / 8 */
+    struct sl_merkle tree;
+};
+
+enum pull_state { PULL_IDLE, PULL_ASKED, PULL_FETCHING, PULL_COMPLETE };
+
+struct pull { enum pull_state state; uint8_t member[32]; uint32_t tries; uint64_t asked_us; };
+
+enum { PULLS_MAX = 16, DRAWN_MAX = 64 };
+
+struct pulls {
+    bool active;
+    struct aggregate *slots;         /* OWN_SLOTS own ones by epoch mod OWN_SLOTS, then one per pull */
+    struct pull all[PULLS_MAX];
+    uint8_t drawn[DRAWN_MAX][32];    /* identities asked in this epoch */
+    uint32_t n_drawn;
+};
+
+struct sl_node {
+    struct sl_config config;
+    const struct sl_model *model;
+    const struct sl_identity *self;
+    uint32_t dim, k, n_block;        /* n_block: coordinates of the current epoch */
+    uint32_t *block;                 /* their indices, ascending */
+
+    uint64_t now_us, epoch, first_epoch, saved_epoch;
+    bool started, stopped, acting;   /* acting: the epoch number is durable and we may speak in it */
+    uint64_t deadlines[DEADLINE_COUNT];
+    struct sl_rng draw, keys, rounding, seeds;
+
+    float *weights, *work, *anchor;  /* merged model; copy lent to the trainer; public anchor */
+    uint32_t job;                    /* number of the job under way, 0 none */
+    uint32_t last_job;
+    bool trained, spent;             /* work holds this epoch's training result; it was committed */
+    uint64_t next_ticket, epoch_ticket;
+
+    double distances[DISTANCES_MAX];  /* |mean_K - anchor| * sqrt(|U|) of past aggregates */
+    uint32_t n_distances;
+    uint64_t last_merge_epoch;
+    int64_t clock_off_s;
+    uint32_t clock_peers;            /* how many peers say so; 0: our clock is fine */
+
+    struct sl_view view;
+    struct links links;
+    struct formation formation;
+    struct cohort cohort;
+    struct pulls pulls;
+    struct fetch fetches[SL_MESH_COHORT_MAX + PULLS_MAX];
+
+    struct sl_arena scratch, out;    /* computation inside a step; bytes of actions */
+    struct sl_store stores[STORES_MAX];
+    struct sl_dial dials[DIALS_MAX];
+    struct sl_send sends[SENDS_MAX];
+    uint32_t hangups[HANGUPS_MAX];
+    struct sl_actions actions;
+    struct sl_status counters;       /* the counting fields only */
+};
+
+/* node.c */
+void node_trace(struct sl_node *node, enum sl_trace_type type, const uint8_t *peer, int64_t a, int64_t b, int error);
+uint64_t node_phase(const struct sl_node *node, double fraction);       /* absolute time in the current epoch */
+void node_store(struct sl_node *node, enum sl_store_type type, const uint8_t *data, size_t size, uint64_t *ticket);
+bool node_verify(struct sl_node *node, const struct sl_envelope *envelope, const uint8_t sign_public[32]);      /* counts */
+/* Builds a message in the out arena. Returns its bytes, or NULL when the arena is full. Between begin and seal the caller writes the body. */
+struct sl_writer node_begin(struct sl_node *node, enum sl_message_type type, uint64_t epoch, const uint8_t cohort[32], size_t size_max);
+const uint8_t *node_seal(struct sl_node *node, struct sl_writer *writer, enum sl_message_type type, size_t *size);
+
+/* links.c */
+bool links_init(struct sl_node *node, struct sl_arena *arena);
+void links_on_change(struct sl_node *node, const struct sl_event *event);
+struct link *links_find(struct sl_node *node, uint32_t number);
+struct link *links_to(struct sl_node *node, const uint8_t id[32]);      /* an open one, or NULL */
+void links_send(struct sl_node *node, struct link *link, const uint8_t *bytes, size_t size);
+void links_send_to(struct sl_node *node, const struct contact *to, const uint8_t *bytes, size_t size);
+void links_on_hello(struct sl_node *node, struct link *link, const struct sl_envelope *envelope);
+bool links_take_quota(struct sl_node *node, struct link *link);
+void links_close(struct sl_node *node, struct link *link);
+void links_close_all(struct sl_node *node);
+void links_on_epoch(struct sl_node *node);
+struct contact contact_of(const struct sl_view_peer *peer);
+
+/* transfer.c */
+void transfer_reset(struct sl_node *node, enum fetch_kind kind);
+void transfer_fetch(struct sl_node *node, enum fetch_kind kind, uint32_t index, const uint8_t peer[32], const uint8_t root[32],
+                    uint8_t *to, size_t size, uint32_t element_size);
+void transfer_on_get(struct sl_node *node, struct link *link, const struct sl_envelope *envelope);
+void transfer_on_chunk(struct sl_node *node, struct link *link, const struct sl_envelope *envelope);
+void transfer_on_deadline(struct sl_node *node);
+
+/* state.c */
+size_t state_size(const struct sl_node *node);
+void state_write(const struct sl_node *node, uint8_t *bytes);
+int state_read(struct sl_node *node, const uint8_t *bytes, size_t size);
+
+/* epoch.c */
+void epoch_begin(struct sl_node *node, uint64_t epoch);
+void epoch_on_stored(struct sl_node *node, uint64_t ticket, int error);
+void epoch_on_done(struct sl_node *node, const struct sl_job_result *result);
+void epoch_on_train_deadline(struct sl_node *node);
+void epoch_on_merge(struct sl_node *node);
+double epoch_radius(const struct sl_node *node);         /* sharing radius by our own estimate */
+double epoch_reference_slack(const struct sl_node *node);        /* how far a reference may lie from our anchor; infinite without experience */
+size_t epoch_merge_scratch(const struct sl_node *node);
+
+/* formation.c */
+bool formation_init(struct sl_node *node, struct sl_arena *arena);
+void formation_begin(struct sl_node *node);
+void formation_end(struct sl_node *node);
+void formation_on_deadline(struct sl_node *node, enum deadline purpose);
+void formation_on_propose(struct sl_node *node, struct link *link, const struct sl_envelope *envelope);
+void formation_on_join(struct sl_node *node, struct link *link, const struct sl_envelope *envelope);
+void formation_on_roster(struct sl_node *node, struct link *link, const struct sl_envelope *envelope);
+void formation_on_released(struct sl_node *node, struct link *link, const struct sl_envelope *envelope);
+uint32_t formation_window(const struct sl_node *node);
+
+/* roster.c */
+/* Checks a ROSTER message for the PROPOSE and own JOIN in node->formation and fills node->cohort from it. verified: the JOINs were checked
+ * on arrival. SL_ERROR_* of the first thing that is wrong. */
+int roster_accept(struct sl_node *node, const struct sl_envelope *envelope, bool verified);
+/* Takes a JOIN for this PROPOSE apart; with `verify` also its signature and certificate. */
+int join_open(struct sl_node *node, const uint8_t *bytes, size_t size, const uint8_t propose_hash[32], bool verify, struct sl_envelope *envelope,
+              struct sl_join *out);
+int certificate_check(struct sl_node *node, const uint8_t id[32], const uint8_t *certificate, size_t size);
+bool proposal_open(const struct sl_node *node, const struct proposal *proposal, struct sl_propose *out);
+
+/* cohort.c */
+bool cohort_init(struct sl_node *node, struct sl_arena *arena);
+void cohort_start(struct sl_node *node);                 /* node->cohort was filled by roster_check() */
+void cohort_end(struct sl_node *node);
+void cohort_on_trained(struct sl_node *node);
+void cohort_on_fetched(struct sl_node *node, enum fetch_kind kind, uint32_t index);
+void cohort_on_message(struct sl_node *node, struct link *link, const struct sl_envelope *envelope);
+void cohort_on_need(struct sl_node *node, struct link *link, const struct sl_envelope *envelope);
+void cohort_on_deadline(struct sl_node *node, enum deadline purpose);
+
+/* pull.c */
+bool pull_init(struct sl_node *node, struct sl_arena *arena);
+void pull_begin(struct sl_node *node);
+void pull_end(struct sl_node *node);
+void pull_on_deadline(struct sl_node *node);
+void pull_on_request(struct sl_node *node, struct link *link, const struct sl_envelope *envelope);
+void pull_on_none(struct sl_node *node, struct link *link, const struct sl_envelope *envelope);
+void pull_on_aggregate(struct sl_node *node, struct link *link, const struct sl_envelope *envelope);
+void pull_on_fetched(struct sl_node *node, uint32_t index);
+void pull_on_unreachable(struct sl_node *node, const uint8_t id[32]);
+struct aggregate *pull_own_slot(struct sl_node *node, uint64_t epoch);
+struct aggregate *pull_slot(struct sl_node *node, uint32_t index);       /* of a pull */
+
+#endif

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+#include <math.h>
+#include <string.h>
+
+#include "base/vec.h"
+#include "core/core.h"
+#include "share/block.h"
+#include "share/quantise.h"
+#include "starling/error.h"
+
+/* ---- what the aggregates of the past say about distances ---- */
+
+/* Middle of the kept distances by insertion into a copy: at most DISTANCES_MAX of them. 0 without any. */
+static double median_distance(const struct sl_node *node)
+{
+    double sorted[DISTANCES_MAX];
+    for (uint32_t i = 0; i < node->n_distances; i++) {
+        uint32_t at = i;
+        for (; at > 0 && sorted[at - 1] > node->distances[i]; at--) sorted[at] = sorted[at - 1];
+        sorted[at] = node->distances[i];
+    }
+    return node->n_distances ? sorted[node->n_distances / 2] : 0;
+}
+
+/*
+ * A mean of |U| independent differences is sqrt(|U|) shorter than each of them, so |mean_K - anchor| sqrt(|U|) is what one member brings when the members
+ * disagree completely, and more than that when they agree. A radius below it would clip honest members, their clipped mean would be shorter,
+ * and the next radius shorter still: half as much again keeps clear of that spiral (docs/decisions.md).
+ */
+double epoch_radius(const struct sl_node *node)
+{
+    double radius = node->n_distances ? 1.5 * median_distance(node) : node->config.cohort_radius;
+    if (!(radius >= node->config.cohort_radius_min)) radius = node->config.cohort_radius_min;
+    return radius <= node->config.cohort_radius_max ? radius : node->config.cohort_radius_max;
+}
+
+double epoch_reference_slack(const struct sl_node *node)
+{
+    return node->n_distances ? 1.5 * median_distance(node) + node->config.cohort_radius_min : INFINITY;
+}
+
+static void remember_distance(struct sl_node *node, double distance)
+{
+    if (node->n_distances == DISTANCES_MAX) memmove(node->distances, node->distances + 1, sizeof(double) * --node->n_distances);
+    node->distances[node->n_distances++] = distance;
+}
+
+/* ---- beginning ---- */
+
+static void save_epoch(struct sl_node *node)
+{
+    uint8_t *bytes = SL_TAKE(&node->out, uint8_t, state_size(node));
+    node->epoch_ticket = 0;
+    if (!bytes) return;
+
+    state_write(node, bytes);
+    node_store(node, SL_STORE_PUT_STATE, bytes, state_size(node), &node->epoch_ticket);
+}
+
+static void start_training(struct sl_node *node)
+{
+    if (node->job) {                                /* a slow device: the job of an earlier epoch still holds the buffer */
+        node_trace(node, SL_TRACE_TRAIN_LATE, NULL, 0, 0, SL_OK);
+        return;
+    }
+    memcpy(node->work, node->weights, sizeof(float) * node->dim);
+    node->job = ++node->last_job;
+    struct sl_job *job = &node->actions.job;
+    *job = (struct sl_job){.number = node->job, .type = SL_JOB_TRAIN, .epoch = node->epoch, .weights = node->work, .dim = node->dim};
+    sl_rng_bytes(&node->seeds, job->seed, sizeof job->seed);
+    node->deadlines[DEADLINE_TRAIN] = node_phase(node, node->config.phase_train);
+    node_trace(node, SL_TRACE_TRAINING, NULL, 0, 0, SL_OK);
+}
+
+void epoch_begin(struct sl_node *node, uint64_t epoch)
+{
+    if (node->epoch >= node->first_epoch && node->epoch != 0 && epoch > node->epoch) node->counters.epochs_seen++;
+    formation_end(node);
+    cohort_end(node);
+    pull_end(node);
+    for (uint32_t i = 0; i < DEADLINE_COUNT; i++) node->deadlines[i] = SL_NEVER;
+
+    node->epoch = epoch;
+    node->acting = false;
+    node->trained = false;
+    node->spent = false;
+    node->deadlines[DEADLINE_EPOCH] = (epoch + 1) * node->config.epoch_us;
+    node_trace(node, SL_TRACE_EPOCH, NULL, 0, 0, SL_OK);
+
+    size_t mark = node->scratch.used;
+    uint32_t *permutation = node->k < node->dim ? SL_TAKE(&node->scratch, uint32_t, node->dim) : NULL;
+    node->n_block = sl_block_indices(node->config.network_id, epoch, node->dim, node->k, permutation, node->block);
+    node->scratch.used = mark;
+
+    links_on_epoch(node);
+    node->deadlines[DEADLINE_PULL] = node_phase(node, node->config.phase_result);
+    node->deadlines[DEADLINE_MERGE] = node_phase(node, node->config.phase_pull);
+    if (epoch < node->first_epoch) return;          /* it started in this epoch, or acted in it before: it only listens and pulls */
+
+    save_epoch(node);
+    start_training(node);
+}
+
+void epoch_on_stored(struct sl_node *node, uint64_t ticket, int error)
+{
+    if (ticket == 0 || ticket != node->epoch_ticket) return;
+
+    node->epoch_ticket = 0;
+    if (error != SL_OK) {
+        node_trace(node, SL_TRACE_STORE_FAILED, NULL, 0, 0, error);
+        return;
+    }
+    node->acting = node->epoch >= node->first_epoch;
+    if (node->acting) formation_begin(node);
+}
+
+/* ---- training ---- */
+
+void epoch_on_done(struct sl_node *node, const struct sl_job_result *result)
+{
+    if (result->number != node->job || node->job == 0) return;
+
+    bool in_time = node->deadlines[DEADLINE_TRAIN] != SL_NEVER;         /* the deadline falls with the epoch it belongs to */
+    node->job = 0;
+    node->deadlines[DEADLINE_TRAIN] = SL_NEVER;
+    if (!in_time) return;
+
+    node->counters.last_job = *result;
+    int error = result->error != SL_OK ? result->error : sl_vec_finite(node->work, node->dim) ? SL_OK : SL_ERROR_NOT_FINITE;
+    if (error != SL_OK) {
+        node_trace(node, SL_TRACE_TRAIN_FAILED, NULL, 0, 0, error);
+        return;
+    }
+    node->trained = true;
+    node->counters.epochs_trained++;
+    node_trace(node, SL_TRACE_TRAINED, NULL, result->n_steps, 0, SL_OK);
+    cohort_on_trained(node);
+}
+
+void epoch_on_train_deadline(struct sl_node *node)
+{
+    node_trace(node, SL_TRACE_TRAIN_LATE, NULL, 0, 0, SL_OK);
+}
+
+/* ---- merging ---- */
+
+enum { MERGE_INPUTS_MAX = 2 + PULLS_MAX };
+
+size_t epoch_merge_scratch(const struct sl_node *node)
+{
+    uint32_t n = node->config.merge_pulls + 2;
+    size_t rule = node->config.aggregator ? node->config.aggregator->scratch_size(n, node->k) : 0;
+    return sizeof(float) * node->k * (n + 2) + rule + sizeof(float) * n + 64 * (n + 4);
+}
+
+static void gather(const struct sl_node *node, const float *from, float *to)
+{
+    for (uint32_t j = 0; j < node->n_block; j++) to[j] = from[node->block[j]];
+}
+
+static void scatter(const struct sl_node *node, const float *from, float *to)
+{
+    for (uint32_t j = 0; j < node->n_block; j++) to[node->block[j]] = from[j];
+}
+
+/* Decodes the complete aggregates of this epoch: the own cohort's and the pulled ones. */
+static uint32_t collect(struct sl_node *node, struct sl_input *inputs, uint32_t *n_members)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < OWN_SLOTS + node->config.merge_pulls; i++) {
+        const struct aggregate *aggregate = &node->pulls.slots[i];
+        if (!aggregate->complete || aggregate->epoch != node->epoch) continue;
+        float *values = SL_TAKE(&node->scratch, float, node->n_block);
+        if (!values) break;
+        sl_mean_decode(aggregate->bytes, node->n_block, aggregate->bits, aggregate->exponent, values);
+        inputs[n++] = (struct sl_input){.values = values, .weight = 1};
+        *n_members += aggregate->n_members;
+        float *anchor = SL_TAKE(&node->scratch, float, node->n_block);
+        gather(node, node->anchor, anchor);
+        remember_distance(node, sl_vec_distance(values, anchor, node->n_block) * sqrt(aggregate->n_members));
+        node->scratch.used -= sizeof(float) * node->n_block;
+    }
+    return n;
+}
+
+/* The anchor moves by public quantities only: the coordinate-wise median of the aggregates, which needs no parameters and stands one input. */
+static void move_anchor(struct sl_node *node, const struct sl_input *inputs, uint32_t n, float *merged)
+{
+    float column[MERGE_INPUTS_MAX];
+    for (uint32_t j = 0; j < node->n_block; j++) {
+        for (uint32_t i = 0; i < n; i++) {
+            uint32_t at = i;
+            for (; at > 0 && column[at - 1] > inputs[i].values[j]; at--) column[at] = column[at - 1];
+            column[at] = inputs[i].values[j];
+        }
+        merged[j] = n % 2 ? column[n / 2] : (column[n / 2 - 1] + column[n / 2]) / 2;
+    }
+    scatter(node, merged, node->anchor);
+}
+
+static uint32_t cohorts_needed(const struct sl_node *node)
+{
+    uint32_t there = sl_view_count_live(&node->view) / node->config.cohort_size;
+    if (there > node->config.merge_needed) there = node->config.merge_needed;
+    return there > 0 ? there : 1;
+}
+
+static void merge(struct sl_node *node, struct sl_input *inputs, uint32_t n, uint32_t n_members)
+{
+    float *own = SL_TAKE(&node->scratch, float, node->n_block), *merged = SL_TAKE(&node->scratch, float, node->n_block);
+    if (!own || !merged) return;
+
+    gather(node, node->weights, own);
+    inputs[n] = (struct sl_input){.values = own, .weight = 1};
+    struct sl_rule_params rule = node->config.rule;
+    int error = node->config.aggregator->combine(inputs, n + 1, node->n_block, &rule, &node->scratch, merged);
+    if (error == SL_OK && !sl_vec_finite(merged, node->n_block)) error = SL_ERROR_NOT_FINITE;
+    if (error == SL_OK) {
+        scatter(node, merged, node->weights);
+        node->counters.epochs_merged++;
+        node->last_merge_epoch = node->epoch;
+        node_trace(node, SL_TRACE_MERGED, NULL, n, n_members, SL_OK);
+    } else {
+        node_trace(node, SL_TRACE_NOT_MERGED, NULL, n, cohorts_needed(node), error);
+    }
+    move_anchor(node, inputs, n, merged);
+}
+
+void epoch_on_merge(struct sl_node *node)
+{
+    struct sl_input inputs[MERGE_INPUTS_MAX];
+    uint32_t n_members = 0, needed = cohorts_needed(node);
+    size_t mark = node->scratch.used;
+
+    pull_end(node);
+    if (node->trained) memcpy(node->weights, node->work, sizeof(float) * node->dim);
+    uint32_t n = collect(node, inputs, &n_members);
+    if (n >= needed) merge(node, inputs, n, n_members);
+    else node_trace(node, SL_TRACE_NOT_MERGED, NULL, n, needed, SL_OK);
+    node->scratch.used = mark;
+}

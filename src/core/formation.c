@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: MIT */
+#include <math.h>
+#include <sodium.h>
+#include <string.h>
+
+#include "core/core.h"
+#include "privacy/mask.h"
+#include "share/quantise.h"
+#include "starling/error.h"
+
+/*
+ * How cohorts come about. Where the view covers the network every node cuts the ring of the epoch into the same groups of neighbours, and the member with the
+ * lowest lot in a group proposes at once; its group answers at once. Whoever heard no such PROPOSE falls back on chance: it proposes at a random offset,
+ * and candidates answer a random acceptable PROPOSE at a fixed time, so that being early buys nothing. A second wave takes those who are left.
+ */
+
+/* Times as shares of the formation phase. */
+static const double propose_from = .08, propose_to = .40, answer_at = .42, again_at = .55, roster_at = .667,
+                    second_from = .70, second_to = .80, second_answer_at = .84, second_roster_at = .97;
+
+bool formation_init(struct sl_node *node, struct sl_arena *arena)
+{
+    struct formation *formation = &node->formation;
+    formation->answers = SL_TAKE(arena, struct answer, SL_CANDIDATES_MAX);
+    formation->candidates = SL_TAKE(arena, struct contact, SL_CANDIDATES_MAX);
+    formation->offsets = SL_TAKE(arena, int32_t, SL_CANDIDATES_MAX);
+    return formation->answers && formation->candidates && formation->offsets;
+}
+
+static uint64_t time_of(const struct sl_node *node, double share)
+{
+    return node_phase(node, node->config.phase_formation * share);
+}
+
+uint32_t formation_window(const struct sl_node *node)
+{
+    uint32_t window = 3 * node->config.cohort_size / 2;
+    return window > node->config.cohort_max_size ? window : node->config.cohort_max_size;
+}
+
+/* ---- groups and lots ---- */
+
+/* A public lot per identity and epoch, independent of the position it is drawn from (finaliser of splitmix64). */
+static uint64_t lot_of(uint64_t position)
+{
+    uint64_t z = position + UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+struct group { uint32_t first, last; };          /* places on the ring */
+
+static struct group own_group(const struct sl_node *node)
+{
+    uint64_t n = node->view.n_ring, n_groups = n / node->config.cohort_size;
+    uint64_t fewest = (n + node->config.cohort_max_size - 1) / node->config.cohort_max_size;
+    if (n_groups < fewest) n_groups = fewest;
+
+    uint64_t group = node->view.own_place * n_groups / n;
+    return (struct group){(uint32_t)((group * n + n_groups - 1) / n_groups), (uint32_t)(((group + 1) * n + n_groups - 1) / n_groups - 1)};
+}
+
+/* Place of the member of a group with the lowest lot. */
+static uint32_t leader_of(const struct sl_node *node, struct group group)
+{
+    uint32_t leader = group.first;
+    for (uint32_t place = group.first + 1; place <= group.last; place++)
+        if (lot_of(node->view.ring_positions[place]) < lot_of(node->view.ring_positions[leader])) leader = place;
+    return leader;
+}
+
+static bool covers(const struct sl_node *node)
+{
+    return !node->view.overflowed;
+}
+
+/* ---- proposing ---- */
+
+static void add_candidate(struct sl_node *node, const struct sl_view_peer *peer, int32_t offset)
+{
+    struct formation *formation = &node->formation;
+    formation->offsets[formation->n_candidates] = offset;
+    formation->candidates[formation->n_candidates++] = contact_of(peer);
+}
+
+/* The own group first, then the nearest neighbours on both sides in turn. */
+static void choose_neighbours(struct sl_node *node, uint32_t n_wanted)
+{
+    struct group group = own_group(node);
+    int32_t own = (int32_t)node->view.own_place, before = (int32_t)group.first - own, after = (int32_t)group.last - own;
+    for (int32_t offset = before; offset <= after; offset++)
+        if (offset != 0) add_candidate(node, sl_view_ring_peer(&node->view, offset), offset);
+    node->formation.n_group = node->formation.n_candidates;
+
+    uint32_t others = node->view.n_ring - 1;
+    for (int32_t step = 1; node->formation.n_candidates < n_wanted && node->formation.n_candidates < others; step++) {
+        add_candidate(node, sl_view_ring_peer(&node->view, after + step), after + step);
+        if (node->formation.n_candidates < n_wanted && node->formation.n_candidates < others)
+            add_candidate(node, sl_view_ring_peer(&node->view, before - step), before - step);
+    }
+}
+
+static void choose_at_random(struct sl_node *node, uint32_t n_wanted)
+{
+    uint8_t drawn[SL_CANDIDATES_MAX][32];
+    const struct sl_view_peer *peer;
+    for (uint32_t n = 0; n < n_wanted && (peer = sl_view_draw(&node->view, &node->draw, (const uint8_t(*)[32])drawn, n)); n++) {
+        memcpy(drawn[n], peer->id, 32);
+        add_candidate(node, peer, 0);
+    }
+}
+
+static void choose_candidates(struct sl_node *node)
+{
+    uint32_t n_wanted = 2 * node->config.cohort_size;
+    if (n_wanted < node->config.cohort_max_size) n_wanted = node->config.cohort_max_size;
+    if (n_wanted > SL_CANDIDATES_MAX) n_wanted = SL_CANDIDATES_MAX;
+    node->formation.n_candidates = node->formation.n_group = 0;
+    if (covers(node)) choose_neighbours(node, n_wanted);
+    else choose_at_random(node, n_wanted);
+}
+
+/* The reference is the own anchor, quantised; the cohort's buffers are free while there is no roster. */
+static void make_reference(struct sl_node *node)
+{
+    struct cohort *cohort = &node->cohort;
+    size_t mark = node->scratch.used;
+    float *anchor = SL_TAKE(&node->scratch, float, node->n_block);
+    for (uint32_t j = 0; j < node->n_block; j++) anchor[j] = node->anchor[node->block[j]];
+    cohort->ref_exponent = sl_ref_exponent(anchor, node->n_block);
+    sl_ref_encode(anchor, node->n_block, cohort->ref_exponent, cohort->ref);
+    sl_merkle_build(&cohort->ref_tree, cohort->ref, (size_t)2 * node->n_block, 2 * SL_CHUNK_ELEMENTS);
+    cohort->ref_here = true;
+    node->scratch.used = mark;
+}
+
+/* Fresh keys and the JOIN that carries them, signed over H(PROPOSE). */
+static void make_join(struct sl_node *node, const struct proposal *propose)
+{
+    struct formation *formation = &node->formation;
+    uint8_t seed[32];
+    sl_rng_bytes(&node->keys, seed, sizeof seed);
+    sl_mask_keypair(seed, formation->mask_public, formation->mask_secret);
+    sl_rng_bytes(&node->keys, seed, sizeof seed);
+    sl_mask_keypair(seed, formation->box_public, formation->box_secret);
+    sodium_memzero(seed, sizeof seed);
+
+    struct sl_join join = {.certificate = node->self->certificate, .certificate_size = node->self->certificate_size};
+    memcpy(join.sign_public, node->self->sign_public, 32);
+    memcpy(join.transport_public, node->self->transport_public, 32);
+    memcpy(join.address, node->self->address, sizeof join.address);
+    memcpy(join.mask_public, formation->mask_public, 32);
+    memcpy(join.box_public, formation->box_public, 32);
+    sl_rng_bytes(&node->keys, join.nonce, sizeof join.nonce);
+
+    size_t size;
+    struct sl_writer writer = node_begin(node, SL_MESSAGE_JOIN, node->epoch, propose->hash, JOIN_MAX);
+    sl_write_join(&writer, &join);
+    const uint8_t *bytes = node_seal(node, &writer, SL_MESSAGE_JOIN, &size);
+    formation->join.here = bytes != NULL;
+    formation->join.size = (uint32_t)size;
+    if (bytes) memcpy(formation->join.bytes, bytes, size);
+}
+
+static uint32_t radius_q(double radius)
+{
+    double scaled = radius * 65536;
+    return scaled >= (double)UINT32_MAX ? UINT32_MAX : scaled < 1 ? 1 : (uint32_t)scaled;
+}
+
+static void propose(struct sl_node *node)
+{
+    struct formation *formation = &node->formation;
+    choose_candidates(node);
+    if (formation->n_candidates + 1 < node->config.cohort_min_size) return;
+
+    make_reference(node);
+    struct sl_propose body = {.n_candidates = formation->n_candidates, .aim = node->config.cohort_size, .ring_bits = 32,
+                              .ref_exponent = node->cohort.ref_exponent, .radius_q = radius_q(epoch_radius(node))};
+    sl_rng_bytes(&node->keys, body.nonce, sizeof body.nonce);
+    memcpy(body.ref_root, node->cohort.ref_tree.root, 32);
+    for (uint32_t i = 0; i < formation->n_candidates; i++) memcpy(body.candidates[i], formation->candidates[i].id, 32);
+
+    size_t size;
+    struct sl_writer writer = node_begin(node, SL_MESSAGE_PROPOSE, node->epoch, NULL, PROPOSE_MAX);
+    sl_write_propose(&writer, &body);
+    const uint8_t *bytes = node_seal(node, &writer, SL_MESSAGE_PROPOSE, &size);
+    struct sl_envelope envelope;
+    if (!bytes || sl_envelope_open(bytes, size, node->config.network_id, &envelope) != SL_OK) return;
+
+    formation->own.size = (uint32_t)size;
+    memcpy(formation->own.bytes, bytes, size);
+    memcpy(formation->own.from, node->self->id, 32);
+    sl_body_hash(envelope.body, envelope.body_size, formation->own.hash);
+    formation->proposed = true;
+    formation->state = FORMATION_PROPOSED;
+    for (uint32_t i = 0; i < SL_CANDIDATES_MAX; i++) formation->answers[i].here = false;
+    make_join(node, &formation->own);
+    node_trace(node, SL_TRACE_PROPOSED, NULL, formation->n_candidates, 0, SL_OK);
+    for (uint32_t i = 0; i < formation->n_candidates; i++) links_send_to(node, &formation->candidates[i], bytes, size);
+}
+
+/* ---- answering ---- */
+
+static void send_join(struct sl_node *node)
+{
+    struct formation *formation = &node->formation;
+    const struct sl_view_peer *initiator = sl_view_find(&node->view, formation->own.from);
+    if (!initiator) return;
+
+    uint8_t *bytes = SL_TAKE(&node->out, uint8_t, formation->join.size);
+    if (!bytes) return;
+    memcpy(bytes, formation->join.bytes, formation->join.size);
+    struct contact contact = contact_of(initiator);
+    links_send_to(node, &contact, bytes, formation->join.size);
+}
+
+static void join(struct sl_node *node, const struct proposal *proposal)
+{
+    struct formation *formation = &node->formation;
+    formation->own = *proposal;
+    make_join(node, &formation->own);
+    if (!formation->join.here) return;
+
+    formation->state = FORMATION_JOINED;
+    node_trace(node, SL_TRACE_JOINED, proposal->from, 0, 0, SL_OK);
+    send_join(node);
+}
+
+static bool is_candidate(const struct sl_node *node, const struct sl_propose *propose)
+{
+    for (uint32_t i = 0; i < propose->n_candidates; i++)
+        if (sl_hash_equal(propose->candidates[i], node->self->id)) return true;
+    return false;
+}
+
+/* Is this radius within the descriptor's limits and near our own estimate? A node without experience has only the limits. */
+static bool radius_fits(const struct sl_node *node, uint32_t offered_q)
+{
+    double offered = offered_q / 65536.0, own = epoch_radius(node), slack = 1 + 1e-4;
+    bool allowed = offered * slack >= node->config.cohort_radius_min && offered <= node->config.cohort_radius_max * slack;
+    return allowed && (node->n_distances == 0 || (offered <= 1.5 * own * slack && own <= 1.5 * offered * slack));
+}
+
+static bool is_acceptable(const struct sl_node *node, const struct sl_propose *propose, const uint8_t from[32])
+{
+    const struct sl_view_peer *initiator = sl_view_find(&node->view, from);
+    if (!initiator || initiator->banned || !is_candidate(node, propose) || propose->ring_bits != 32) return false;
+    if (propose->aim < node->config.cohort_min_size || propose->aim > node->config.cohort_max_size) return false;
+    if (covers(node) && sl_view_ring_distance(&node->view, from) > formation_window(node)) return false;
+    return radius_fits(node, propose->radius_q);
+}
+
+static bool leads_own_group(const struct sl_node *node, const uint8_t from[32])
+{
+    if (!covers(node)) return false;
+    uint32_t index = node->view.ring[leader_of(node, own_group(node))];
+    return index != SL_VIEW_SELF && sl_hash_equal(node->view.peers[index].id, from);
+}
+
+void formation_on_propose(struct sl_node *node, struct link *link, const struct sl_envelope *envelope)
+{
+    struct formation *formation = &node->formation;
+    struct sl_propose propose;
+    if (!node->acting || envelope->epoch != node->epoch || !sl_hash_equal(envelope->from, link->id) || envelope->size > PROPOSE_MAX) return;
+
+    uint8_t hash[32];
+    sl_body_hash(envelope->body, envelope->body_size, hash);
+    if (formation->state == FORMATION_JOINED && sl_hash_equal(hash, formation->own.hash)) {
+        send_join(node);                                /* our answer was lost */
+        return;
+    }
+    if (formation->state != FORMATION_FREE && formation->state != FORMATION_JOINED) return;
+    for (uint32_t i = 0; i < formation->n_proposals; i++)
+        if (sl_hash_equal(formation->proposals[i].from, link->id)) return;          /* one per identity and epoch */
+    if (formation->n_proposals == PROPOSALS_MAX || sl_read_propose(envelope, &propose) != SL_OK || !is_acceptable(node, &propose, link->id)) return;
+    const struct sl_view_peer *initiator = sl_view_find(&node->view, link->id);
+    if (!node_verify(node, envelope, initiator->sign_public)) return;
+
+    struct proposal *proposal = &formation->proposals[formation->n_proposals++];
+    proposal->size = (uint32_t)envelope->size;
+    proposal->of_leader = leads_own_group(node, link->id);
+    memcpy(proposal->from, link->id, 32);
+    memcpy(proposal->hash, hash, 32);
+    memcpy(proposal->bytes, envelope->bytes, envelope->size);
+    if (formation->state == FORMATION_FREE && proposal->of_leader && node->deadlines[DEADLINE_ROSTER] != SL_NEVER) join(node, proposal);
+}
+
+/* Of the acceptable PROPOSEs a random one; those that were tried are gone from the list. */
+static void answer_any(struct sl_node *node)
+{
+    struct formation *formation = &node->formation;
+    if (formation->state != FORMATION_FREE || formation->n_proposals == 0) return;
+
+    uint32_t chosen = sl_rng_below(&node->draw, formation->n_proposals);
+    join(node, &formation->proposals[chosen]);
+}
+
+/* ---- the roster ---- */
+
+static bool refuses(const struct sl_join *join, uint32_t candidate)
+{
+    return join->refused >> candidate & 1;
+}
+
+/* The largest set in candidate order in which nobody refuses anybody and all lie in one another's window. Returns its size; chosen: candidate numbers. */
+static uint32_t choose_members(struct sl_node *node, uint32_t n_max, uint32_t chosen[SL_COHORT_MAX])
+{
+    struct formation *formation = &node->formation;
+    uint32_t refused[SL_CANDIDATES_MAX] = {0}, n = 0;
+    int32_t window = (int32_t)formation_window(node);
+    for (uint32_t i = 0; i < formation->n_candidates && n + 1 < n_max; i++) {
+        struct sl_envelope envelope;
+        struct sl_join join;
+        if (!formation->answers[i].here) continue;
+        if (join_open(node, formation->answers[i].bytes, formation->answers[i].size, formation->own.hash, false, &envelope, &join) != SL_OK) continue;
+        bool fits = true;
+        for (uint32_t j = 0; j < n && fits; j++) {
+            int32_t apart = formation->offsets[i] - formation->offsets[chosen[j]];
+            fits = !refuses(&join, chosen[j]) && !(refused[chosen[j]] >> i & 1) && apart <= window && apart >= -window;
+        }
+        refused[i] = join.refused;
+        if (fits) chosen[n++] = i;
+    }
+    return n;
+}
+
+static void release(struct sl_node *node, const struct contact *to)
+{
+    size_t size;
+    struct sl_writer writer = node_begin(node, SL_MESSAGE_RELEASED, node->epoch, node->formation.own.hash, 256);
+    sl_write_released(&writer);
+    const uint8_t *bytes = node_seal(node, &writer, SL_MESSAGE_RELEASED, &size);
+    links_send_to(node, to, bytes, size);
+}
+
+static uint32_t count_answers(const struct sl_node *node, uint32_t n_candidates)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < n_candidates; i++) n += node->formation.answers[i].here;
+    return n;
+}
+
+/* Members in the order of their ids, this node among them. */
+static void order_roster(struct sl_node *node, const uint32_t *chosen, uint32_t n_chosen, struct sl_roster *roster)
+{
+    struct formation *formation = &node->formation;
+    const uint8_t *ids[SL_COHORT_MAX];
+    roster->n_joins = 0;
+    for (uint32_t i = 0; i <= n_chosen; i++) {
+        bool self = i == n_chosen;
+        const uint8_t *id = self ? node->self->id : formation->candidates[chosen[i]].id;
+        const struct answer *answer = self ? &formation->join : &formation->answers[chosen[i]];
+        uint32_t at = roster->n_joins++;
+        for (; at > 0 && memcmp(ids[at - 1], id, 32) > 0; at--) {
+            ids[at] = ids[at - 1];
+            roster->joins[at] = roster->joins[at - 1];
+        }
+        ids[at] = id;
+        roster->joins[at].bytes = answer->bytes;
+        roster->joins[at].size = answer->size;
+    }
+}
+
+static void give_up(struct sl_node *node)
+{
+    struct formation *formation = &node->formation;
+    for (uint32_t i = 0; i < formation->n_candidates; i++)
+        if (formation->answers[i].here) release(node, &formation->candidates[i]);
+    formation->state = FORMATION_FREE;
+}
+
+static void make_roster(struct sl_node *node)
+{
+    struct formation *formation = &node->formation;
+    uint32_t chosen[SL_COHORT_MAX], n_here = count_answers(node, formation->n_candidates);
+    uint32_t n_max = covers(node) || n_here + 1 <= node->config.cohort_max_size ? node->config.cohort_max_size : node->config.cohort_size;
+    uint32_t n_chosen = choose_members(node, n_max, chosen);
+    if (n_chosen + 1 < node->config.cohort_min_size) {
+        give_up(node);
+        return;
+    }
+    struct sl_roster roster;
+    order_roster(node, chosen, n_chosen, &roster);
+    size_t size;
+    struct sl_writer writer = node_begin(node, SL_MESSAGE_ROSTER, node->epoch, formation->own.hash, node->cohort.roster_max);
+    sl_write_roster(&writer, &roster);
+    const uint8_t *bytes = node_seal(node, &writer, SL_MESSAGE_ROSTER, &size);
+    struct sl_envelope envelope;
+    if (!bytes || sl_envelope_open(bytes, size, node->config.network_id, &envelope) != SL_OK || roster_accept(node, &envelope, true) != SL_OK) {
+        give_up(node);
+        return;
+    }
+    for (uint32_t i = 0, next = 0; i < formation->n_candidates; i++) {
+        bool member = next < n_chosen && chosen[next] == i;
+        next += member;
+        if (member) links_send_to(node, &formation->candidates[i], bytes, size);
+        else if (formation->answers[i].here) release(node, &formation->candidates[i]);
+    }
+    formation->state = FORMATION_DONE;
+    cohort_start(node);
+}
+
+/* The same ROSTER again for a member whose JOIN came twice: it did not hear us. */
+static void repeat_roster(struct sl_node *node, struct link *link)
+{
+    if (node->cohort.state == COHORT_NONE || node->cohort.initiator != node->cohort.own) return;
+    for (uint32_t i = 0; i < node->cohort.n_members; i++) {
+        if (!sl_hash_equal(node->cohort.members[i].id, link->id)) continue;
+        links_send(node, link, node->cohort.roster, node->cohort.roster_size);
+        return;
+    }
+}
+
+void formation_on_join(struct sl_node *node, struct link *link, const struct sl_envelope *envelope)
+{
+    struct formation *formation = &node->formation;
+    if (!node->acting || envelope->epoch != node->epoch || !sl_hash_equal(envelope->from, link->id) || envelope->size > JOIN_MAX) return;
+    if (formation->state == FORMATION_DONE) repeat_roster(node, link);
+    if (formation->state != FORMATION_PROPOSED) return;
+
+    for (uint32_t i = 0; i < formation->n_candidates; i++) {
+        struct answer *answer = &formation->answers[i];
+        struct sl_envelope opened;
+        struct sl_join join;
+        if (!sl_hash_equal(formation->candidates[i].id, link->id) || answer->here) continue;
+        if (join_open(node, envelope->bytes, envelope->size, formation->own.hash, true, &opened, &join) != SL_OK) {
+            node->counters.messages_refused++;
+            return;
+        }
+        answer->size = (uint32_t)envelope->size;
+        memcpy(answer->bytes, envelope->bytes, envelope->size);
+        answer->here = true;
+    }
+    bool group_complete = formation->n_group + 1 >= node->config.cohort_min_size && count_answers(node, formation->n_group) == formation->n_group;
+    if (group_complete && formation->wave == 1) make_roster(node);
+}
+
+void formation_on_roster(struct sl_node *node, struct link *link, const struct sl_envelope *envelope)
+{
+    struct formation *formation = &node->formation;
+    if (formation->state != FORMATION_JOINED || !node->acting || envelope->epoch != node->epoch) return;
+    if (!sl_hash_equal(envelope->from, link->id) || !sl_hash_equal(formation->own.from, link->id)) return;
+
+    int error = roster_accept(node, envelope, false);
+    if (error != SL_OK) {
+        node_trace(node, SL_TRACE_ROSTER_REFUSED, link->id, 0, 0, error);
+        formation->state = FORMATION_FREE;
+        return;
+    }
+    formation->state = FORMATION_DONE;
+    cohort_start(node);
+}
+
+void formation_on_released(struct sl_node *node, struct link *link, const struct sl_envelope *envelope)
+{
+    struct formation *formation = &node->formation;
+    if (formation->state != FORMATION_JOINED || envelope->epoch != node->epoch) return;
+    if (!sl_hash_equal(envelope->from, link->id) || !sl_hash_equal(envelope->cohort, formation->own.hash)) return;
+
+    node_trace(node, SL_TRACE_RELEASED, link->id, 0, 0, SL_OK);
+    formation->state = FORMATION_FREE;
+}
+
+/* ---- the clock of the two waves ---- */
+
+void formation_begin(struct sl_node *node)
+{
+    struct formation *formation = &node->formation;
+    sl_view_turn(&node->view, node->config.network_id, node->epoch, node->self->id);
+    if (node->clock_peers > 0 || node->view.n_ring < node->config.cohort_min_size || node->now_us >= time_of(node, 1)) {
+        node_trace(node, SL_TRACE_NO_COHORT, NULL, 0, 0, SL_OK);
+        return;
+    }
+    formation->state = FORMATION_FREE;
+    formation->wave = 1;
+    uint64_t position = node->view.ring_positions[node->view.own_place];
+    double lot = (double)lot_of(position) * 0x1p-64;
+    node->deadlines[DEADLINE_PROPOSE] = time_of(node, propose_from + (propose_to - propose_from) * lot);
+    node->deadlines[DEADLINE_ANSWER] = time_of(node, answer_at);
+    node->deadlines[DEADLINE_AGAIN] = time_of(node, again_at);
+    node->deadlines[DEADLINE_ROSTER] = time_of(node, roster_at);
+    node->deadlines[DEADLINE_FORMED] = time_of(node, 1);
+    if (covers(node) && leader_of(node, own_group(node)) == node->view.own_place) propose(node);
+}
+
+static void begin_second_wave(struct sl_node *node)
+{
+    uint64_t position = node->view.ring_positions[node->view.own_place];
+    double lot = (double)lot_of(position + 1) * 0x1p-64;
+    node->formation.wave = 2;
+    node->formation.n_proposals = 0;                    /* those of the first wave are settled */
+    node->deadlines[DEADLINE_PROPOSE] = time_of(node, second_from + (second_to - second_from) * lot);
+    node->deadlines[DEADLINE_ANSWER] = time_of(node, second_answer_at);
+    node->deadlines[DEADLINE_ROSTER] = time_of(node, second_roster_at);
+}
+
+/* What was lost is said once more: the PROPOSE to the silent of the own group, the JOIN to a silent initiator. */
+static void repeat(struct sl_node *node)
+{
+    struct formation *formation = &node->formation;
+    if (formation->state == FORMATION_JOINED) send_join(node);
+    if (formation->state != FORMATION_PROPOSED) return;
+
+    for (uint32_t i = 0; i < formation->n_group; i++)
+        if (!formation->answers[i].here) links_send_to(node, &formation->candidates[i], formation->own.bytes, formation->own.size);
+}
+
+void formation_on_deadline(struct sl_node *node, enum deadline purpose)
+{
+    struct formation *formation = &node->formation;
+    switch (purpose) {
+    case DEADLINE_PROPOSE:
+        if (formation->state == FORMATION_FREE && !formation->proposed && formation->n_proposals == 0) propose(node);
+        break;
+    case DEADLINE_AGAIN: repeat(node); break;
+    case DEADLINE_ANSWER:
+        if (formation->wave == 2 && formation->state == FORMATION_JOINED) formation->state = FORMATION_FREE;        /* the first initiator is gone */
+        answer_any(node);
+        break;
+    case DEADLINE_ROSTER:
+        if (formation->state == FORMATION_PROPOSED) make_roster(node);
+        if (formation->wave == 1 && formation->state != FORMATION_DONE) begin_second_wave(node);
+        break;
+    default:
+        if (formation->state != FORMATION_DONE) node_trace(node, SL_TRACE_NO_COHORT, NULL, 0, 0, SL_OK);
+        if (formation->state != FORMATION_DONE) formation->state = FORMATION_IDLE;
+        break;
+    }
+}
+
+void formation_end(struct sl_node *node)
+{
+    struct formation *formation = &node->formation;
+    formation->state = FORMATION_IDLE;
+    formation->wave = 0;
+    formation->proposed = false;
+    formation->n_proposals = formation->n_candidates = 0;
+    formation->join.here = false;
+    sodium_memzero(formation->mask_secret, sizeof formation->mask_secret);
+    sodium_memzero(formation->box_secret, sizeof formation->box_secret);
+}

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "core/core.h"
+#include "starling/error.h"
+#include "wire/certificate.h"
+
+bool links_init(struct sl_node *node, struct sl_arena *arena)
+{
+    struct links *links = &node->links;
+    links->n_max = node->config.link_max;
+    links->n_waiting_max = node->config.outbox_size;
+    links->next_number = 1;
+    links->all = SL_TAKE(arena, struct link, links->n_max);
+    links->waiting = SL_TAKE(arena, struct waiting, links->n_waiting_max);
+    return links->all && links->waiting;
+}
+
+struct contact contact_of(const struct sl_view_peer *peer)
+{
+    return (struct contact){.id = peer->id, .transport_public = peer->transport_public, .address = peer->address};
+}
+
+struct link *links_find(struct sl_node *node, uint32_t number)
+{
+    for (uint32_t i = 0; i < node->links.n_max; i++) {
+        struct link *link = &node->links.all[i];
+        if (link->state != LINK_FREE && link->number == number) return link;
+    }
+    return NULL;
+}
+
+struct link *links_to(struct sl_node *node, const uint8_t id[32])
+{
+    for (uint32_t i = 0; i < node->links.n_max; i++) {
+        struct link *link = &node->links.all[i];
+        if (link->state == LINK_OPEN && link->known && sl_hash_equal(link->id, id)) return link;
+    }
+    return NULL;
+}
+
+static bool is_dialing(const struct sl_node *node, const uint8_t id[32])
+{
+    for (uint32_t i = 0; i < node->links.n_max; i++)
+        if (node->links.all[i].state == LINK_DIALING && sl_hash_equal(node->links.all[i].id, id)) return true;
+    return false;
+}
+
+static void hang_up(struct sl_node *node, uint32_t number)
+{
+    if (node->actions.n_hangups < HANGUPS_MAX) node->hangups[node->actions.n_hangups++] = number;
+}
+
+void links_close(struct sl_node *node, struct link *link)
+{
+    hang_up(node, link->number);
+    *link = (struct link){0};
+}
+
+void links_close_all(struct sl_node *node)
+{
+    for (uint32_t i = 0; i < node->links.n_max; i++)
+        if (node->links.all[i].state != LINK_FREE) links_close(node, &node->links.all[i]);
+}
+
+static bool is_partner(const struct sl_node *node, const struct link *link)
+{
+    for (uint32_t i = 0; i < node->cohort.n_members; i++)
+        if (sl_hash_equal(node->cohort.members[i].id, link->id)) return true;
+    return false;
+}
+
+/* A free entry, or that of the connection that was silent longest, partners of the current cohort excepted. */
+static struct link *make_room(struct sl_node *node)
+{
+    struct link *oldest = NULL;
+    for (uint32_t i = 0; i < node->links.n_max; i++) {
+        struct link *link = &node->links.all[i];
+        if (link->state == LINK_FREE) return link;
+        if (link->state == LINK_DIALING || is_partner(node, link)) continue;
+        if (!oldest || link->used_us < oldest->used_us) oldest = link;
+    }
+    if (oldest) links_close(node, oldest);
+    return oldest;
+}
+
+/* A link in use must not be handed back in the step in which it was hung up: its number would be ambiguous to the driver. */
+static struct link *open_entry(struct sl_node *node, uint32_t number, const uint8_t key[32])
+{
+    struct link *link = make_room(node);
+    if (!link) return NULL;
+
+    *link = (struct link){.number = number, .used_us = node->now_us, .filled_us = node->now_us, .tokens = QUOTA_MESSAGES};
+    memcpy(link->key, key, 32);
+    return link;
+}
+
+static void dial(struct sl_node *node, const struct contact *to)
+{
+    if (is_dialing(node, to->id) || node->actions.n_dials == DIALS_MAX || !to->address[0]) return;
+
+    struct link *link = open_entry(node, node->links.next_number, to->transport_public);
+    if (!link) return;
+    if (++node->links.next_number >= SL_LINK_INBOUND) node->links.next_number = 1;
+    link->state = LINK_DIALING;
+    memcpy(link->id, to->id, 32);
+
+    struct sl_dial *action = &node->dials[node->actions.n_dials++];
+    *action = (struct sl_dial){.link = link->number};
+    memcpy(action->transport_key, to->transport_public, 32);
+    memcpy(action->address, to->address, strnlen(to->address, sizeof action->address - 1));
+}
+
+void links_send(struct sl_node *node, struct link *link, const uint8_t *bytes, size_t size)
+{
+    if (!bytes || node->actions.n_sends == SENDS_MAX) return;
+
+    node->sends[node->actions.n_sends++] = (struct sl_send){.link = link->number, .data = bytes, .size = size};
+    node->counters.messages_sent++;
+    node->counters.bytes_sent += size;
+    link->used_us = node->now_us;
+}
+
+static void keep_waiting(struct sl_node *node, const uint8_t id[32], const uint8_t *bytes, size_t size)
+{
+    for (uint32_t i = 0; i < node->links.n_waiting_max; i++) {
+        struct waiting *entry = &node->links.waiting[i];
+        if (entry->used) continue;
+        *entry = (struct waiting){.used = true, .size = (uint32_t)size};
+        memcpy(entry->id, id, 32);
+        memcpy(entry->bytes, bytes, size);
+        return;
+    }
+}
+
+void links_send_to(struct sl_node *node, const struct contact *to, const uint8_t *bytes, size_t size)
+{
+    if (!bytes) return;
+
+    struct link *link = links_to(node, to->id);
+    if (link) {
+        links_send(node, link, bytes, size);
+        return;
+    }
+    if (size <= WAITING_MAX) keep_waiting(node, to->id, bytes, size);
+    dial(node, to);
+}
+
+/* Sends what waited for this peer; the bytes move to the out arena, where they live until the next step. */
+static void flush_waiting(struct sl_node *node, struct link *link)
+{
+    for (uint32_t i = 0; i < node->links.n_waiting_max; i++) {
+        struct waiting *entry = &node->links.waiting[i];
+        if (!entry->used || !sl_hash_equal(entry->id, link->id)) continue;
+        uint8_t *bytes = SL_TAKE(&node->out, uint8_t, entry->size);
+        if (bytes) links_send(node, link, memcpy(bytes, entry->bytes, entry->size), entry->size);
+        entry->used = false;
+    }
+}
+
+static void drop_waiting(struct sl_node *node, const uint8_t id[32])
+{
+    for (uint32_t i = 0; i < node->links.n_waiting_max; i++)
+        if (node->links.waiting[i].used && sl_hash_equal(node->links.waiting[i].id, id)) node->links.waiting[i].used = false;
+}
+
+static void say_hello(struct sl_node *node, struct link *link)
+{
+    struct sl_hello hello = {.time_us = node->now_us, .certificate = node->self->certificate, .certificate_size = node->self->certificate_size};
+    memcpy(hello.sign_public, node->self->sign_public, 32);
+    memcpy(hello.transport_public, node->self->transport_public, 32);
+    memcpy(hello.address, node->self->address, sizeof hello.address);
+
+    size_t size;
+    struct sl_writer writer = node_begin(node, SL_MESSAGE_HELLO, node->epoch, NULL, 1024);
+    sl_write_hello(&writer, &hello);
+    const uint8_t *bytes = node_seal(node, &writer, SL_MESSAGE_HELLO, &size);
+    links_send(node, link, bytes, size);
+    link->hello_sent = true;
+}
+
+static void link_is_known(struct sl_node *node, struct link *link, const uint8_t id[32])
+{
+    memcpy(link->id, id, 32);
+    link->known = true;
+    struct sl_view_peer *peer = sl_view_find(&node->view, id);
+    if (peer && peer->banned) {
+        links_close(node, link);
+        return;
+    }
+    if (peer) {
+        peer->misses = 0;
+        peer->heard_us = node->now_us;
+    }
+    node_trace(node, SL_TRACE_LINK_UP, id, 0, 0, SL_OK);
+    flush_waiting(node, link);
+}
+
+static void on_up(struct sl_node *node, const struct sl_event *event)
+{
+    struct link *link = links_find(node, event->link.link);
+    if (link && (link->state != LINK_DIALING || !sl_hash_equal(link->key, event->link.transport_key))) return;
+
+    if (link) {                                         /* we dialled it: the transport has proven the key we asked for */
+        link->state = LINK_OPEN;
+        say_hello(node, link);
+        uint8_t id[32];
+        memcpy(id, link->id, 32);
+        link_is_known(node, link, id);
+        return;
+    }
+    if (event->link.link < SL_LINK_INBOUND) return;     /* an answer to a dial that was given up */
+
+    link = open_entry(node, event->link.link, event->link.transport_key);
+    if (!link) {
+        hang_up(node, event->link.link);
+        return;
+    }
+    link->state = LINK_OPEN;
+    const struct sl_view_peer *peer = sl_view_find_key(&node->view, event->link.transport_key);
+    if (peer) link_is_known(node, link, peer->id);      /* others are known when their HELLO verifies */
+}
+
+static void on_down(struct sl_node *node, const struct sl_event *event)
+{
+    struct link *link = links_find(node, event->link.link);
+    if (!link) return;
+
+    bool named = link->known || link->state == LINK_DIALING;
+    uint8_t id[32];
+    memcpy(id, link->id, 32);
+    *link = (struct link){0};
+    if (!named) return;
+
+    struct sl_view_peer *peer = sl_view_find(&node->view, id);
+    node_trace(node, SL_TRACE_LINK_DOWN, id, 0, 0, SL_OK);
+    if (links_to(node, id) || is_dialing(node, id)) return;         /* another connection to the same peer lives */
+
+    drop_waiting(node, id);
+    if (peer && peer->misses < UINT32_MAX) peer->misses++;
+    if (node->deadlines[DEADLINE_LINKS] == SL_NEVER) node->deadlines[DEADLINE_LINKS] = node->now_us + node->config.epoch_us / 16;
+    pull_on_unreachable(node, id);
+}
+
+void links_on_change(struct sl_node *node, const struct sl_event *event)
+{
+    if (event->link.change == SL_LINK_UP) on_up(node, event);
+    else on_down(node, event);
+}
+
+/* ---- HELLO ---- */
+
+static int introduce(struct sl_node *node, struct link *link, const struct sl_envelope *envelope, const struct sl_hello *hello)
+{
+    uint8_t id[32];
+    sl_identity_id(node->config.network_id, hello->sign_public, id);
+    if (!sl_hash_equal(id, envelope->from) || !sl_hash_equal(hello->transport_public, link->key)) return SL_ERROR_MISMATCH;
+    if (!node_verify(node, envelope, hello->sign_public)) return SL_ERROR_BAD_SIGNATURE;
+    int error = certificate_check(node, id, hello->certificate, hello->certificate_size);
+    if (error != SL_OK) return error;
+
+    link_is_known(node, link, id);
+    return SL_OK;
+}
+
+/* Median over the peers whose clock we know; three at least, or it could be any one of them that is wrong. */
+static void check_clock(struct sl_node *node)
+{
+    int64_t offsets[64];
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < node->view.n_peers && n < 64; i++) {
+        const struct sl_view_peer *peer = &node->view.peers[i];
+        if (!peer->clock_known) continue;
+        uint32_t at = n++;
+        for (; at > 0 && offsets[at - 1] > peer->clock_off_ms; at--) offsets[at] = offsets[at - 1];
+        offsets[at] = peer->clock_off_ms;
+    }
+    int64_t median = n >= 3 ? offsets[n / 2] : 0, limit = (int64_t)(node->config.epoch_us / 1000);
+    bool bad = median > limit || median < -limit;
+    if (bad && node->clock_peers == 0) node_trace(node, SL_TRACE_CLOCK, NULL, -median / 1000, n, SL_OK);
+    node->clock_peers = bad ? n : 0;
+    node->clock_off_s = -median / 1000;
+}
+
+static int32_t clamp_ms(uint64_t theirs_us, uint64_t ours_us)
+{
+    bool ahead = theirs_us > ours_us;
+    uint64_t off_ms = (ahead ? theirs_us - ours_us : ours_us - theirs_us) / 1000;
+    int32_t bounded = off_ms > INT32_MAX ? INT32_MAX : (int32_t)off_ms;
+    return ahead ? bounded : -bounded;
+}
+
+void links_on_hello(struct sl_node *node, struct link *link, const struct sl_envelope *envelope)
+{
+    struct sl_hello hello;
+    int error = sl_read_hello(envelope, &hello);
+    if (error == SL_OK && !link->known) error = introduce(node, link, envelope, &hello);
+    if (error == SL_OK && link->known && !sl_hash_equal(envelope->from, link->id)) error = SL_ERROR_MISMATCH;
+    if (error != SL_OK) {
+        node->counters.messages_refused++;
+        node_trace(node, SL_TRACE_STRANGER, NULL, 0, 0, error);
+        if (link->state != LINK_FREE) links_close(node, link);
+        return;
+    }
+    struct sl_view_peer *peer = link->state == LINK_OPEN ? sl_view_find(&node->view, link->id) : NULL;
+    if (peer) {
+        bool first = !peer->clock_known;
+        peer->clock_known = true;
+        peer->clock_off_ms = clamp_ms(hello.time_us, node->now_us);
+        check_clock(node);
+        if (first && !link->hello_sent) say_hello(node, link);       /* so that the dialler learns our clock, once */
+    }
+}
+
+/* ---- budget ---- */
+
+/* Token bucket over one epoch: an honest peer needs about 40 messages and a chunk per 64 KiB. */
+bool links_take_quota(struct sl_node *node, struct link *link)
+{
+    uint64_t per_token = node->config.epoch_us / QUOTA_MESSAGES + 1, gained = (node->now_us - link->filled_us) / per_token;
+    if (gained > 0) {
+        link->filled_us += gained * per_token;
+        link->tokens = gained > QUOTA_MESSAGES - link->tokens ? QUOTA_MESSAGES : link->tokens + (uint32_t)gained;
+    }
+    if (link->tokens > 0) {
+        link->tokens--;
+        return true;
+    }
+    node->counters.messages_refused++;
+    node_trace(node, SL_TRACE_OVER_BUDGET, link->known ? link->id : NULL, 0, 0, SL_OK);
+    links_close(node, link);
+    return false;
+}
+
+/* Peers that failed are tried again: the newly suspect soon, a dead one (more when many died at once: a partition) every epoch. */
+void links_on_epoch(struct sl_node *node)
+{
+    uint32_t n_suspect = 0, live = sl_view_count_live(&node->view);
+    for (uint32_t i = 0; i < node->view.n_peers && n_suspect < 8; i++) {
+        const struct sl_view_peer *peer = &node->view.peers[i];
+        if (!sl_view_is_live(peer) || peer->misses == 0 || links_to(node, peer->id)) continue;
+        struct contact contact = contact_of(peer);
+        dial(node, &contact);
+        n_suspect++;
+    }
+    if (n_suspect > 0 && node->deadlines[DEADLINE_LINKS] == SL_NEVER)
+        node->deadlines[DEADLINE_LINKS] = node->now_us + node->config.epoch_us / 8;
+
+    uint32_t n_probes = 10 * live < 7 * node->view.n_peers ? 4 : 1;
+    for (uint32_t i = 0; i < n_probes; i++) {
+        const struct sl_view_peer *peer = sl_view_draw_dead(&node->view, &node->draw);
+        if (!peer) break;
+        struct contact contact = contact_of(peer);
+        dial(node, &contact);
+    }
+}

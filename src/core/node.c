@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: MIT */
+#include <assert.h>
+#include <math.h>
+#include <sodium.h>
+#include <stdalign.h>
+#include <string.h>
+
+#include "core/core.h"
+#include "share/block.h"
+
+/* ---- helpers of the other files ---- */
+
+void node_trace(struct sl_node *node, enum sl_trace_type type, const uint8_t *peer, int64_t a, int64_t b, int error)
+{
+    if (!node->config.trace.report) return;
+
+    struct sl_trace_event event = {.type = type, .now_us = node->now_us, .epoch = node->epoch, .a = a, .b = b, .error = error};
+    if (peer) memcpy(event.peer, peer, 32);
+    node->config.trace.report(node->config.trace.context, &event);
+}
+
+uint64_t node_phase(const struct sl_node *node, double fraction)
+{
+    return node->epoch * node->config.epoch_us + (uint64_t)(fraction * (double)node->config.epoch_us);
+}
+
+void node_store(struct sl_node *node, enum sl_store_type type, const uint8_t *data, size_t size, uint64_t *ticket)
+{
+    if (node->actions.n_stores == STORES_MAX) return;
+
+    *ticket = ++node->next_ticket;
+    node->stores[node->actions.n_stores++] = (struct sl_store){.ticket = *ticket, .type = type, .data = data, .size = size};
+}
+
+bool node_verify(struct sl_node *node, const struct sl_envelope *envelope, const uint8_t sign_public[32])
+{
+    node->counters.signature_checks++;
+    return sl_envelope_verify(envelope, sign_public);
+}
+
+struct sl_writer node_begin(struct sl_node *node, enum sl_message_type type, uint64_t epoch, const uint8_t cohort[32], size_t size_max)
+{
+    static const uint8_t no_cohort[32];
+    size_t mark = node->out.used;
+    uint8_t *bytes = sl_arena_take(&node->out, size_max, 1, 1);
+    node->out.used = mark;                          /* node_seal() takes what the message really needs */
+    return sl_envelope_begin(type, node->config.network_id, epoch, cohort ? cohort : no_cohort, node->self->id, bytes, bytes ? size_max : 0);
+}
+
+const uint8_t *node_seal(struct sl_node *node, struct sl_writer *writer, enum sl_message_type type, size_t *size)
+{
+    *size = sl_envelope_seal(writer, type, node->self->sign_secret);
+    if (*size == 0) return NULL;
+
+    node->counters.signatures_made++;
+    node->out.used += *size;
+    return writer->bytes;
+}
+
+/* ---- memory ---- */
+
+static size_t out_size(const struct sl_node *node)
+{
+    size_t message = (size_t)4 * (node->k < SL_CHUNK_ELEMENTS ? node->k : SL_CHUNK_ELEMENTS) + 1024;
+    return state_size(node) + 4 * message + 2 * (2048 + (size_t)node->config.cohort_max_size * 1024) + 32768;
+}
+
+static size_t scratch_size(const struct sl_node *node)
+{
+    size_t merge = epoch_merge_scratch(node);
+    size_t block = node->k < node->dim ? sizeof(uint32_t) * node->dim : 0;
+    size_t cohort = sizeof(float) * node->k;
+    return (merge > block ? merge : block) + cohort + 4096;
+}
+
+/* Carves everything from the arena; with a counting arena it only measures. */
+static bool carve(struct sl_node *node, struct sl_arena *arena)
+{
+    node->weights = SL_TAKE(arena, float, node->dim);
+    node->work = SL_TAKE(arena, float, node->dim);
+    node->anchor = SL_TAKE(arena, float, node->dim);
+    node->block = SL_TAKE(arena, uint32_t, node->k);
+    bool done = node->weights && node->work && node->anchor && node->block;
+    done &= sl_view_init(&node->view, arena, node->config.view_size);
+    done &= links_init(node, arena);
+    done &= formation_init(node, arena);
+    done &= cohort_init(node, arena);
+    done &= pull_init(node, arena);
+
+    size_t size = scratch_size(node);
+    node->scratch = sl_arena_over(SL_TAKE(arena, uint8_t, size), size);
+    size = out_size(node);
+    node->out = sl_arena_over(SL_TAKE(arena, uint8_t, size), size);
+    return done && node->scratch.base && node->out.base;
+}
+
+static bool prepare(struct sl_node *node, const struct sl_config *config, const struct sl_model *model)
+{
+    node->config = *config;
+    node->model = model;
+    node->self = config->identity;
+    node->dim = model->dim(&config->shape);
+    node->k = node->dim ? sl_block_size(config->block_size, node->dim) : 0;
+    return node->dim > 0 && node->k > 0 && node->k <= SL_CHUNKS_MAX * SL_CHUNK_ELEMENTS && config->cohort_max_size <= SL_MESH_COHORT_MAX;
+}
+
+size_t sl_node_size(const struct sl_config *config, const struct sl_model *model)
+{
+    struct sl_node plan = {0};
+    if (!prepare(&plan, config, model)) return 0;
+
+    struct sl_arena counting = sl_arena_over(NULL, SIZE_MAX);
+    (void)SL_TAKE(&counting, struct sl_node, 1);
+    (void)carve(&plan, &counting);
+    return counting.used + alignof(max_align_t);
+}
+
+struct sl_node *sl_node_init(void *memory, size_t size, const struct sl_config *config, const struct sl_model *model,
+                             const uint8_t run_seed[32])
+{
+    struct sl_arena arena = sl_arena_over(memory, size);
+    struct sl_node *node = SL_TAKE(&arena, struct sl_node, 1);
+    if (!node || !prepare(node, config, model) || !carve(node, &arena)) return NULL;
+
+    struct sl_rng root;
+    sl_rng_init(&root, run_seed);
+    node->draw = sl_rng_fork(&root, "draw", 0);
+    node->keys = sl_rng_fork(&root, "keys", 0);
+    node->rounding = sl_rng_fork(&root, "rounding", 0);
+    node->seeds = sl_rng_fork(&root, "jobs", 0);
+    sodium_memzero(&root, sizeof root);
+
+    for (uint32_t i = 0; i < config->n_peers; i++)
+        if (!sl_hash_equal(config->peers[i].id, node->self->id)) sl_view_add(&node->view, &config->peers[i]);
+    node->config.peers = NULL;
+    node->config.n_peers = 0;
+    for (uint32_t i = 0; i < DEADLINE_COUNT; i++) node->deadlines[i] = SL_NEVER;
+    return node;
+}
+
+/* ---- the step ---- */
+
+static void genesis(struct sl_node *node)
+{
+    struct sl_hash hash;
+    uint8_t seed[32];
+    sl_hash_init(&hash, "genesis");
+    sl_hash_bytes(&hash, node->config.network_id, 32);
+    sl_hash_final(&hash, seed);
+    node->model->init(&node->config.shape, seed, node->weights);
+    memcpy(node->anchor, node->weights, sizeof(float) * node->dim);
+}
+
+static void on_start(struct sl_node *node, const struct sl_event *event)
+{
+    assert(!node->started);
+
+    node->started = true;
+    genesis(node);
+    int error = event->start.state_size > 0 ? state_read(node, event->start.state, event->start.state_size) : SL_OK;
+    if (error != SL_OK) node_trace(node, SL_TRACE_STORE_FAILED, NULL, 0, 0, error);
+
+    uint64_t epoch = node->now_us / node->config.epoch_us;
+    node->first_epoch = (epoch > node->saved_epoch ? epoch : node->saved_epoch) + 1;
+    node->last_merge_epoch = epoch;
+    node_trace(node, SL_TRACE_STARTED, NULL, node->dim, 0, SL_OK);
+    epoch_begin(node, epoch);
+}
+
+static void on_deadline(struct sl_node *node, enum deadline purpose)
+{
+    switch (purpose) {
+    case DEADLINE_PROPOSE:
+    case DEADLINE_AGAIN:
+    case DEADLINE_ANSWER:
+    case DEADLINE_ROSTER:
+    case DEADLINE_FORMED: formation_on_deadline(node, purpose); break;
+    case DEADLINE_TRAIN: epoch_on_train_deadline(node); break;
+    case DEADLINE_NEED_COMMIT:
+    case DEADLINE_COMMIT:
+    case DEADLINE_NEED_OPEN:
+    case DEADLINE_OPEN:
+    case DEADLINE_NEED_RESULT:
+    case DEADLINE_RESULT: cohort_on_deadline(node, purpose); break;
+    case DEADLINE_FETCH: transfer_on_deadline(node); break;
+    case DEADLINE_PULL: pull_on_deadline(node); break;
+    case DEADLINE_MERGE: epoch_on_merge(node); break;
+    case DEADLINE_LINKS: links_on_epoch(node); break;
+    case DEADLINE_EPOCH: epoch_begin(node, node->now_us / node->config.epoch_us); break;
+    case DEADLINE_COUNT: assert(!"not a deadline");
+    }
+}
+
+/* Handles what is due. A node that slept through whole epochs begins only the current one. */
+static void run_deadlines(struct sl_node *node)
+{
+    if (node->deadlines[DEADLINE_EPOCH] <= node->now_us && node->now_us - node->deadlines[DEADLINE_EPOCH] >= node->config.epoch_us)
+        epoch_begin(node, node->now_us / node->config.epoch_us);
+
+    for (uint32_t i = 0; i < DEADLINE_COUNT; i++) {
+        if (node->deadlines[i] > node->now_us) continue;
+        node->deadlines[i] = SL_NEVER;
+        on_deadline(node, (enum deadline)i);
+    }
+}
+
+static void refuse_message(struct sl_node *node, const struct link *link, int error)
+{
+    node->counters.messages_refused++;
+    node_trace(node, SL_TRACE_MALFORMED, link->known ? link->id : NULL, 0, 0, error);
+}
+
+static void dispatch(struct sl_node *node, struct link *link, const struct sl_envelope *envelope)
+{
+    switch (envelope->type) {
+    case SL_MESSAGE_HELLO: links_on_hello(node, link, envelope); break;
+    case SL_MESSAGE_PROPOSE: formation_on_propose(node, link, envelope); break;
+    case SL_MESSAGE_JOIN: formation_on_join(node, link, envelope); break;
+    case SL_MESSAGE_ROSTER: formation_on_roster(node, link, envelope); break;
+    case SL_MESSAGE_RELEASED: formation_on_released(node, link, envelope); break;
+    case SL_MESSAGE_REFUSE:
+    case SL_MESSAGE_LIST:
+    case SL_MESSAGE_COMMIT:
+    case SL_MESSAGE_OPEN:
+    case SL_MESSAGE_RESULT: cohort_on_message(node, link, envelope); break;
+    case SL_MESSAGE_NEED: cohort_on_need(node, link, envelope); break;
+    case SL_MESSAGE_AGGREGATE: pull_on_aggregate(node, link, envelope); break;
+    case SL_MESSAGE_PULL: pull_on_request(node, link, envelope); break;
+    case SL_MESSAGE_NONE: pull_on_none(node, link, envelope); break;
+    case SL_MESSAGE_GET: transfer_on_get(node, link, envelope); break;
+    case SL_MESSAGE_CHUNK: transfer_on_chunk(node, link, envelope); break;
+    }
+}
+
+static void on_message(struct sl_node *node, const struct sl_event *event)
+{
+    struct link *link = links_find(node, event->message.link);
+    if (!link || link->state != LINK_OPEN) return;
+
+    node->counters.messages_received++;
+    node->counters.bytes_received += event->message.size;
+    link->used_us = node->now_us;
+    if (!links_take_quota(node, link)) return;
+
+    struct sl_envelope envelope;
+    int error = sl_envelope_open(event->message.data, event->message.size, node->config.network_id, &envelope);
+    if (error == SL_OK && !link->known && envelope.type != SL_MESSAGE_HELLO) error = SL_ERROR_BAD_ARGUMENT;
+    if (error != SL_OK) {
+        refuse_message(node, link, error);
+        return;
+    }
+    if (link->known) {
+        struct sl_view_peer *peer = sl_view_find(&node->view, link->id);
+        if (peer) {
+            peer->heard_us = node->now_us;
+            peer->misses = 0;
+        }
+    }
+    dispatch(node, link, &envelope);
+}
+
+static void on_control(struct sl_node *node, const struct sl_event *event)
+{
+    uint64_t ticket;
+    struct sl_view_peer *peer;
+    switch (event->control.verb) {
+    case SL_CONTROL_BAN:
+        peer = sl_view_find(&node->view, event->control.peer);
+        if (!peer) break;
+        peer->banned = true;
+        node_trace(node, SL_TRACE_BANNED, peer->id, 0, 0, SL_OK);
+        for (struct link *link; (link = links_to(node, peer->id));) links_close(node, link);
+        break;
+    case SL_CONTROL_LEAVE:
+        node->acting = false;
+        node->first_epoch = UINT64_MAX;
+        formation_end(node);
+        node_trace(node, SL_TRACE_LEAVING, NULL, 0, 0, SL_OK);
+        break;
+    case SL_CONTROL_CHECKPOINT: {
+        uint8_t *bytes = SL_TAKE(&node->out, uint8_t, state_size(node));
+        if (!bytes) break;
+        state_write(node, bytes);
+        node_store(node, SL_STORE_PUT_STATE, bytes, state_size(node), &ticket);
+        break;
+    }
+    }
+}
+
+static void on_stop(struct sl_node *node)
+{
+    uint64_t ticket;
+    uint8_t *bytes = SL_TAKE(&node->out, uint8_t, state_size(node));
+    if (bytes) {
+        state_write(node, bytes);
+        node_store(node, SL_STORE_PUT_STATE, bytes, state_size(node), &ticket);
+    }
+    links_close_all(node);
+    node->stopped = true;
+    for (uint32_t i = 0; i < DEADLINE_COUNT; i++) node->deadlines[i] = SL_NEVER;
+}
+
+static void reset_actions(struct sl_node *node)
+{
+    node->scratch.used = 0;
+    node->out.used = 0;
+    node->actions = (struct sl_actions){
+        .stores = node->stores, .dials = node->dials, .sends = node->sends, .hangups = node->hangups, .deadline_us = SL_NEVER};
+}
+
+void sl_node_step(struct sl_node *node, const struct sl_event *event, struct sl_actions *actions)
+{
+    assert(event->now_us >= node->now_us);                  /* the driver's clock never goes back */
+    assert(node->started || event->type == SL_EVENT_START);
+
+    node->now_us = event->now_us;
+    reset_actions(node);
+    if (!node->stopped) {
+        if (node->started) run_deadlines(node);
+        switch (event->type) {
+        case SL_EVENT_START: on_start(node, event); break;
+        case SL_EVENT_TICK: break;
+        case SL_EVENT_LINK: links_on_change(node, event); break;
+        case SL_EVENT_MESSAGE: on_message(node, event); break;
+        case SL_EVENT_STORED: epoch_on_stored(node, event->stored.ticket, event->stored.error); break;
+        case SL_EVENT_DONE: epoch_on_done(node, &event->done); break;
+        case SL_EVENT_CONTROL: on_control(node, event); break;
+        case SL_EVENT_STOP: on_stop(node); break;
+        }
+    }
+    for (uint32_t i = 0; i < DEADLINE_COUNT; i++)
+        if (node->deadlines[i] < node->actions.deadline_us) node->actions.deadline_us = node->deadlines[i];
+    *actions = node->actions;
+}
+
+/* ---- what others may see ---- */
+
+const float *sl_node_weights(const struct sl_node *node)
+{
+    return node->weights;
+}
+
+/* snprintf is not for the core: joins words and numbers. */
+static void say(char *text, size_t size, const char *const pieces[], const uint64_t numbers[])
+{
+    size_t length = 0;
+    for (uint32_t i = 0; pieces[i]; i++) {
+        for (const char *at = pieces[i]; *at; at++) {
+            char digits[24], *digit = digits + sizeof digits - 1;
+            *digit = 0;
+            if (*at == '#') {
+                uint64_t number = numbers[i];
+                do *--digit = (char)('0' + number % 10); while (number /= 10);
+            } else {
+                *--digit = *at;
+            }
+            for (; *digit && length + 1 < size; digit++) text[length++] = *digit;
+        }
+    }
+    text[length] = 0;
+}
+
+static void explain(const struct sl_node *node, struct sl_status *out)
+{
+    uint64_t since = node->epoch - node->last_merge_epoch;
+    if (node->first_epoch == UINT64_MAX) {
+        say(out->reason, sizeof out->reason, (const char *[]){"it was told to leave", NULL}, (uint64_t[]){0});
+    } else if (node->first_epoch > node->epoch + 1) {
+        say(out->reason, sizeof out->reason, (const char *[]){"its state was saved # epochs in the future: check the clock", NULL},
+            (uint64_t[]){node->first_epoch - 1 - node->epoch});
+    } else if (node->clock_peers > 0) {
+        say(out->reason, sizeof out->reason, (const char *[]){"its clock is # s off", " against # peers", NULL},
+            (uint64_t[]){(uint64_t)(node->clock_off_s < 0 ? -node->clock_off_s : node->clock_off_s), node->clock_peers});
+    } else if (since > 4 && node->epoch > node->first_epoch + 4) {
+        say(out->reason, sizeof out->reason, (const char *[]){"nothing merged for # epochs:", " # peers reachable,", " # needed for a cohort", NULL},
+            (uint64_t[]){since, out->peers_live, node->config.cohort_min_size - 1});
+    } else {
+        return;
+    }
+    out->stalled = true;
+}
+
+void sl_node_status(const struct sl_node *node, struct sl_status *out)
+{
+    *out = node->counters;
+    memcpy(out->id, node->self->id, 32);
+    out->epoch = node->epoch;
+    out->first_epoch = node->first_epoch;
+    out->dim = node->dim;
+    out->peers_known = node->view.n_peers;
+    out->peers_live = sl_view_count_live(&node->view);
+    out->links_up = 0;
+    for (uint32_t i = 0; i < node->links.n_max; i++) out->links_up += node->links.all[i].state == LINK_OPEN;
+    out->sharing_radius = epoch_radius(node);
+    explain(node, out);
+}
+
+void sl_node_finish(struct sl_node *node)
+{
+    sodium_memzero(&node->formation, sizeof node->formation);
+    sodium_memzero(&node->draw, sizeof node->draw);
+    sodium_memzero(&node->keys, sizeof node->keys);
+    sodium_memzero(&node->rounding, sizeof node->rounding);
+    sodium_memzero(&node->seeds, sizeof node->seeds);
+    sodium_memzero(node->scratch.base, node->scratch.size);
+}

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "core/core.h"
+#include "starling/error.h"
+#include "wire/certificate.h"
+
+/*
+ * Aggregates: those of the own cohorts are kept for three epochs, those pulled until the next pull. A node draws identities from its view and asks each for the
+ * aggregate it took part in; an aggregate counts only if it proves itself, holds the identity that was drawn, and shares no member with another that counts.
+ */
+
+bool pull_init(struct sl_node *node, struct sl_arena *arena)
+{
+    uint32_t n_slots = OWN_SLOTS + node->config.merge_pulls;
+    struct aggregate *slots = SL_TAKE(arena, struct aggregate, n_slots);
+    bool done = slots != NULL;
+    for (uint32_t i = 0; i < n_slots; i++) {
+        uint32_t body_max = PROPOSE_MAX + 2048 + node->config.cohort_max_size * (JOIN_MAX + 256);
+        uint8_t *body = SL_TAKE(arena, uint8_t, body_max);
+        uint8_t *bytes = SL_TAKE(arena, uint8_t, (size_t)node->k * node->config.aggregate_bits / 8);
+        done &= body && bytes;
+        if (slots) slots[i] = (struct aggregate){.body = body, .body_max = body_max, .bytes = bytes};
+    }
+    node->pulls.slots = slots;
+    return done;
+}
+
+struct aggregate *pull_own_slot(struct sl_node *node, uint64_t epoch)
+{
+    return &node->pulls.slots[epoch % OWN_SLOTS];
+}
+
+struct aggregate *pull_slot(struct sl_node *node, uint32_t index)
+{
+    return &node->pulls.slots[OWN_SLOTS + index];
+}
+
+static bool holds(const struct aggregate *aggregate, const uint8_t id[32])
+{
+    for (uint32_t i = 0; i < aggregate->n_members; i++)
+        if (sl_hash_equal(aggregate->members[i], id)) return true;
+    return false;
+}
+
+static uint32_t count_slots(const struct sl_node *node)
+{
+    return OWN_SLOTS + node->config.merge_pulls;
+}
+
+/* ---- drawing and asking ---- */
+
+static struct pull *pull_of(struct sl_node *node, const uint8_t member[32], enum pull_state state)
+{
+    for (uint32_t i = 0; i < node->config.merge_pulls; i++) {
+        struct pull *pull = &node->pulls.all[i];
+        if (pull->state == state && sl_hash_equal(pull->member, member)) return pull;
+    }
+    return NULL;
+}
+
+static uint64_t patience(const struct sl_node *node)
+{
+    return node->config.epoch_us / 48;
+}
+
+static void ask(struct sl_node *node, struct pull *pull)
+{
+    const struct sl_view_peer *peer = sl_view_find(&node->view, pull->member);
+    if (!peer) return;
+
+    struct sl_pull body = {.epoch = node->epoch};
+    memcpy(body.member, pull->member, 32);
+    size_t size;
+    struct sl_writer writer = node_begin(node, SL_MESSAGE_PULL, node->epoch, NULL, 512);
+    sl_write_pull(&writer, &body);
+    const uint8_t *bytes = node_seal(node, &writer, SL_MESSAGE_PULL, &size);
+    struct contact contact = contact_of(peer);
+    pull->asked_us = node->now_us;
+    pull->tries++;
+    node_trace(node, SL_TRACE_PULL, pull->member, 0, 0, SL_OK);
+    links_send_to(node, &contact, bytes, size);
+}
+
+static void exclude(struct sl_node *node, const uint8_t id[32])
+{
+    struct pulls *pulls = &node->pulls;
+    for (uint32_t i = 0; i < pulls->n_drawn; i++)
+        if (sl_hash_equal(pulls->drawn[i], id)) return;
+    if (pulls->n_drawn < DRAWN_MAX) memcpy(pulls->drawn[pulls->n_drawn++], id, 32);
+}
+
+/* Members of an aggregate that counts cannot stand for another one. */
+static void exclude_members(struct sl_node *node, const struct aggregate *aggregate)
+{
+    for (uint32_t i = 0; i < aggregate->n_members; i++) exclude(node, aggregate->members[i]);
+}
+
+static void draw(struct sl_node *node, struct pull *pull)
+{
+    struct pulls *pulls = &node->pulls;
+    *pull = (struct pull){.state = PULL_IDLE};
+    if (pulls->n_drawn >= DRAWN_MAX) return;
+
+    const struct sl_view_peer *peer = sl_view_draw(&node->view, &node->draw, (const uint8_t(*)[32])pulls->drawn, pulls->n_drawn);
+    if (!peer) return;
+    exclude(node, peer->id);
+    pull->state = PULL_ASKED;
+    memcpy(pull->member, peer->id, 32);
+    ask(node, pull);
+}
+
+void pull_begin(struct sl_node *node)
+{
+    struct pulls *pulls = &node->pulls;
+    pulls->active = true;
+    pulls->n_drawn = 0;
+    const struct aggregate *own = pull_own_slot(node, node->epoch);
+    if (own->complete && own->epoch == node->epoch) exclude_members(node, own);
+    for (uint32_t i = 0; i < node->config.merge_pulls; i++) {
+        pull_slot(node, i)->used = pull_slot(node, i)->complete = false;
+        draw(node, &pulls->all[i]);
+    }
+}
+
+void pull_end(struct sl_node *node)
+{
+    node->pulls.active = false;
+    transfer_reset(node, FETCH_AGGREGATE);
+    for (uint32_t i = 0; i < PULLS_MAX; i++) node->pulls.all[i].state = PULL_IDLE;
+    node->deadlines[DEADLINE_PULL] = SL_NEVER;
+}
+
+/* First call: the phase begins. Later ones: whoever was silent is asked once more, then another is drawn. */
+void pull_on_deadline(struct sl_node *node)
+{
+    if (!node->pulls.active) pull_begin(node);
+    for (uint32_t i = 0; i < node->config.merge_pulls; i++) {
+        struct pull *pull = &node->pulls.all[i];
+        if (pull->state != PULL_ASKED && pull->state != PULL_FETCHING) continue;
+        uint64_t limit = pull->state == PULL_ASKED ? patience(node) : 3 * patience(node);
+        if (node->now_us - pull->asked_us < limit) continue;
+        if (pull->state == PULL_ASKED && pull->tries < 2) {
+            ask(node, pull);
+        } else {
+            node_trace(node, SL_TRACE_PULL_FAILED, pull->member, 0, 0, SL_ERROR_NOT_FOUND);
+            pull_slot(node, i)->used = false;
+            draw(node, pull);
+        }
+    }
+    node->deadlines[DEADLINE_PULL] = node->now_us + patience(node) / 2;
+}
+
+static void failed(struct sl_node *node, struct pull *pull, int error)
+{
+    node_trace(node, SL_TRACE_PULL_FAILED, pull->member, 0, 0, error);
+    draw(node, pull);
+}
+
+void pull_on_unreachable(struct sl_node *node, const uint8_t id[32])
+{
+    struct pull *pull = pull_of(node, id, PULL_ASKED);
+    if (pull && node->pulls.active) failed(node, pull, SL_ERROR_NOT_FOUND);
+}
+
+void pull_on_none(struct sl_node *node, struct link *link, const struct sl_envelope *envelope)
+{
+    struct sl_pull body;
+    if (!node->pulls.active || sl_read_pull(envelope, &body) != SL_OK || body.epoch != node->epoch) return;
+
+    struct pull *pull = pull_of(node, link->id, PULL_ASKED);
+    if (pull && sl_hash_equal(body.member, pull->member)) failed(node, pull, SL_ERROR_NOT_FOUND);
+}
+
+/* ---- serving ---- */
+
+static const struct aggregate *find_held(const struct sl_node *node, uint64_t epoch, const uint8_t member[32])
+{
+    for (uint32_t i = 0; i < count_slots(node); i++) {
+        const struct aggregate *aggregate = &node->pulls.slots[i];
+        if (aggregate->complete && aggregate->epoch == epoch && holds(aggregate, member)) return aggregate;
+    }
+    return NULL;
+}
+
+void pull_on_request(struct sl_node *node, struct link *link, const struct sl_envelope *envelope)
+{
+    struct sl_pull body;
+    if (sl_read_pull(envelope, &body) != SL_OK) {
+        node->counters.messages_refused++;
+        return;
+    }
+    const struct aggregate *aggregate = find_held(node, body.epoch, body.member);
+    enum sl_message_type type = aggregate ? SL_MESSAGE_AGGREGATE : SL_MESSAGE_NONE;
+    size_t size, size_max = aggregate ? aggregate->body_size + 512 : 512;
+    struct sl_writer writer = node_begin(node, type, body.epoch, aggregate ? aggregate->cohort : NULL, size_max);
+    if (aggregate) sl_write_raw(&writer, aggregate->body, aggregate->body_size);
+    else sl_write_pull(&writer, &body);
+    const uint8_t *bytes = node_seal(node, &writer, type, &size);
+    links_send(node, link, bytes, size);
+}
+
+/* ---- counting ---- */
+
+struct proof {                       /* what an AGGREGATE message says, opened */
+    struct sl_aggregate body;
+    struct sl_propose propose;
+    struct sl_roster roster;
+    struct sl_result result;
+    struct sl_envelope roster_envelope;
+    uint8_t propose_hash[32], cohort_id[32];
+};
+
+/* The chain: PROPOSE <- ROSTER <- LIST of COMMITs <- LIST of OPENs <- RESULT, each naming the one before by hash. */
+static int open_proof(const struct sl_node *node, const struct sl_envelope *envelope, struct proof *proof)
+{
+    struct sl_envelope propose;
+    struct sl_list commits, opens;
+    uint8_t hash[32];
+    int error = sl_read_aggregate(envelope, &proof->body);
+    if (error == SL_OK) error = sl_envelope_open(proof->body.propose, proof->body.propose_size, node->config.network_id, &propose);
+    if (error == SL_OK) error = sl_envelope_open(proof->body.roster, proof->body.roster_size, node->config.network_id, &proof->roster_envelope);
+    if (error != SL_OK) return error;
+    if (propose.type != SL_MESSAGE_PROPOSE || proof->roster_envelope.type != SL_MESSAGE_ROSTER || propose.epoch != node->epoch ||
+        proof->roster_envelope.epoch != node->epoch || !sl_hash_equal(propose.from, proof->roster_envelope.from)) return SL_ERROR_MISMATCH;
+
+    error = sl_read_propose(&propose, &proof->propose);
+    if (error == SL_OK) error = sl_read_roster(&proof->roster_envelope, &proof->roster);
+    if (error == SL_OK) error = sl_read_list_body(proof->body.lists[0], proof->body.list_sizes[0], &commits);
+    if (error == SL_OK) error = sl_read_list_body(proof->body.lists[1], proof->body.list_sizes[1], &opens);
+    if (error == SL_OK) error = sl_read_result_body(proof->body.result, proof->body.result_size, &proof->result);
+    if (error != SL_OK) return error;
+
+    sl_body_hash(propose.body, propose.body_size, proof->propose_hash);
+    sl_hash_once("cohort", proof->roster_envelope.body, proof->roster_envelope.body_size, proof->cohort_id);
+    bool chained = sl_hash_equal(proof->roster_envelope.cohort, proof->propose_hash) && sl_hash_equal(envelope->cohort, proof->cohort_id) &&
+                   sl_hash_equal(commits.previous, proof->cohort_id) && commits.step == STEP_LIST_COMMIT && opens.step == STEP_LIST_OPEN &&
+                   commits.n_hashes == proof->roster.n_joins && opens.n_hashes == proof->roster.n_joins;
+    sl_body_hash(proof->body.lists[0], proof->body.list_sizes[0], hash);
+    chained = chained && sl_hash_equal(opens.previous, hash);
+    sl_body_hash(proof->body.lists[1], proof->body.list_sizes[1], hash);
+    return chained && sl_hash_equal(proof->result.chain, hash) ? SL_OK : SL_ERROR_MISMATCH;
+}
+
+static bool was_invited(const struct sl_propose *propose, const uint8_t initiator[32], const uint8_t id[32])
+{
+    if (sl_hash_equal(initiator, id)) return true;
+    for (uint32_t i = 0; i < propose->n_candidates; i++)
+        if (sl_hash_equal(propose->candidates[i], id)) return true;
+    return false;
+}
+
+/*
+ * Every member admitted, every member's signature under the RESULT. The RESULT names the whole chain by hash, so it stands for the JOINs, the PROPOSE and the ROSTER too:
+ * their own signatures need no second look here.
+ */
+static int check_members(struct sl_node *node, const struct proof *proof, struct aggregate *out)
+{
+    uint32_t n = proof->roster.n_joins;
+    if (n < node->config.cohort_min_size || n > node->config.cohort_max_size || proof->result.members != ((uint64_t)1 << n) - 1 ||
+        proof->body.signers != proof->result.members) return SL_ERROR_OUT_OF_RANGE;
+
+    for (uint32_t i = 0; i < n; i++) {
+        struct sl_envelope envelope;
+        struct sl_join join;
+        uint8_t digest[32];
+        int error = join_open(node, proof->roster.joins[i].bytes, proof->roster.joins[i].size, proof->propose_hash, false, &envelope, &join);
+        if (error == SL_OK) error = certificate_check(node, envelope.from, join.certificate, join.certificate_size);
+        if (error != SL_OK) return error;
+        if (i > 0 && memcmp(out->members[i - 1], envelope.from, 32) >= 0) return SL_ERROR_MALFORMED;
+        if (!was_invited(&proof->propose, proof->roster_envelope.from, envelope.from)) return SL_ERROR_MISMATCH;
+
+        sl_envelope_digest(SL_MESSAGE_RESULT, node->config.network_id, node->epoch, proof->cohort_id, envelope.from, proof->body.result,
+                           proof->body.result_size, digest);
+        node->counters.signature_checks++;
+        if (!sl_digest_verify(digest, proof->body.signatures[i], join.sign_public)) return SL_ERROR_BAD_SIGNATURE;
+        memcpy(out->members[i], envelope.from, 32);
+    }
+    out->n_members = n;
+    return SL_OK;
+}
+
+static bool is_counted(struct sl_node *node, const uint8_t id[32], const struct aggregate *except)
+{
+    for (uint32_t i = 0; i < count_slots(node); i++) {
+        const struct aggregate *aggregate = &node->pulls.slots[i];
+        if (aggregate != except && aggregate->used && aggregate->epoch == node->epoch && holds(aggregate, id)) return true;
+    }
+    return false;
+}
+
+/* Cheap questions before dear ones: is anybody of this roster counted already? */
+static bool overlaps(struct sl_node *node, const struct proof *proof, const struct aggregate *slot)
+{
+    for (uint32_t i = 0; i < proof->roster.n_joins; i++) {
+        struct sl_envelope envelope;
+        if (sl_envelope_open(proof->roster.joins[i].bytes, proof->roster.joins[i].size, node->config.network_id, &envelope) != SL_OK) return true;
+        if (is_counted(node, envelope.from, slot)) return true;
+    }
+    return false;
+}
+
+/* own cohorts whose RESULTs never came in full are not counted, so their members stay free for another aggregate */
+static int admit(struct sl_node *node, const struct sl_envelope *envelope, const uint8_t drawn[32], struct aggregate *slot)
+{
+    struct proof proof;
+    int error = open_proof(node, envelope, &proof);
+    if (error != SL_OK) return error;
+    if (proof.result.bits != node->config.aggregate_bits || envelope->body_size > slot->body_max) return SL_ERROR_OUT_OF_RANGE;
+    if (overlaps(node, &proof, slot)) return SL_ERROR_EXISTS;
+    error = check_members(node, &proof, slot);
+    if (error != SL_OK) return error;
+    if (!holds(slot, drawn)) return SL_ERROR_MISMATCH;
+
+    slot->used = true;
+    slot->complete = slot->tree_ready = false;
+    slot->epoch = node->epoch;
+    slot->bits = proof.result.bits;
+    slot->exponent = proof.result.exponent;
+    slot->n_values = node->n_block;
+    slot->body_size = (uint32_t)envelope->body_size;
+    memcpy(slot->body, envelope->body, envelope->body_size);
+    memcpy(slot->cohort, proof.cohort_id, 32);
+    memcpy(slot->root, proof.result.root, 32);
+    return SL_OK;
+}
+
+void pull_on_aggregate(struct sl_node *node, struct link *link, const struct sl_envelope *envelope)
+{
+    struct pull *pull = pull_of(node, link->id, PULL_ASKED);
+    if (!node->pulls.active || !pull || envelope->epoch != node->epoch) return;
+
+    uint32_t index = (uint32_t)(pull - node->pulls.all);
+    struct aggregate *slot = pull_slot(node, index);
+    int error = admit(node, envelope, pull->member, slot);
+    if (error != SL_OK) {
+        if (error != SL_ERROR_EXISTS) node->counters.messages_refused++;
+        failed(node, pull, error);
+        return;
+    }
+    exclude_members(node, slot);
+    pull->state = PULL_FETCHING;
+    pull->asked_us = node->now_us;
+    transfer_fetch(node, FETCH_AGGREGATE, index, link->id, slot->root, slot->bytes, (size_t)slot->n_values * slot->bits / 8, slot->bits / 8);
+}
+
+void pull_on_fetched(struct sl_node *node, uint32_t index)
+{
+    struct aggregate *slot = pull_slot(node, index);
+    struct pull *pull = &node->pulls.all[index];
+    slot->complete = true;
+    pull->state = PULL_COMPLETE;
+    node->counters.aggregates_pulled++;
+    node_trace(node, SL_TRACE_PULLED, pull->member, slot->n_members, 0, SL_OK);
+}

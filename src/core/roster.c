@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "core/core.h"
+#include "share/quantise.h"
+#include "starling/error.h"
+#include "wire/certificate.h"
+
+/* Prepared peers were admitted by the operator's list with this very certificate; any other is verified. */
+int certificate_check(struct sl_node *node, const uint8_t id[32], const uint8_t *certificate, size_t size)
+{
+    const struct sl_view_peer *peer = sl_view_find(&node->view, id);
+    uint8_t hash[32];
+    sl_hash_once("certificate", certificate, size, hash);
+    if (peer && sl_hash_equal(peer->certificate_hash, hash)) return SL_OK;
+
+    node->counters.signature_checks += 2;
+    return sl_certificate_verify(certificate, size, node->config.network_id, node->config.operator_key, id, node->now_us / 1000000);
+}
+
+int join_open(struct sl_node *node, const uint8_t *bytes, size_t size, const uint8_t propose_hash[32], bool verify, struct sl_envelope *envelope,
+              struct sl_join *out)
+{
+    int error = sl_envelope_open(bytes, size, node->config.network_id, envelope);
+    if (error != SL_OK) return error;
+    if (envelope->type != SL_MESSAGE_JOIN || envelope->epoch != node->epoch || !sl_hash_equal(envelope->cohort, propose_hash)) return SL_ERROR_MISMATCH;
+    error = sl_read_join(envelope, out);
+    if (error != SL_OK) return error;
+
+    uint8_t id[32];
+    sl_identity_id(node->config.network_id, out->sign_public, id);
+    if (!sl_hash_equal(id, envelope->from)) return SL_ERROR_MISMATCH;
+    if (!verify) return SL_OK;
+    if (!node_verify(node, envelope, out->sign_public)) return SL_ERROR_BAD_SIGNATURE;
+    return certificate_check(node, id, out->certificate, out->certificate_size);
+}
+
+bool proposal_open(const struct sl_node *node, const struct proposal *proposal, struct sl_propose *out)
+{
+    struct sl_envelope envelope;
+    return sl_envelope_open(proposal->bytes, proposal->size, node->config.network_id, &envelope) == SL_OK && sl_read_propose(&envelope, out) == SL_OK;
+}
+
+static void fill_member(struct member *member, const struct sl_envelope *envelope, const struct sl_join *join)
+{
+    uint8_t *vector = member->vector;
+    *member = (struct member){.vector = vector};
+    memcpy(member->id, envelope->from, 32);
+    memcpy(member->sign_public, join->sign_public, 32);
+    memcpy(member->transport_public, join->transport_public, 32);
+    memcpy(member->mask_public, join->mask_public, 32);
+    memcpy(member->address, join->address, sizeof member->address);
+}
+
+/* Number of an id among the candidates; n_candidates for the initiator, which is none of them; UINT32_MAX for a stranger. */
+static uint32_t place_in(const struct sl_propose *propose, const uint8_t initiator[32], const uint8_t id[32])
+{
+    if (sl_hash_equal(initiator, id)) return propose->n_candidates;
+    for (uint32_t i = 0; i < propose->n_candidates; i++)
+        if (sl_hash_equal(propose->candidates[i], id)) return i;
+    return UINT32_MAX;
+}
+
+static bool keys_are_distinct(const struct sl_join *a, const struct sl_join *b)
+{
+    return !sl_hash_equal(a->mask_public, b->mask_public) && !sl_hash_equal(a->box_public, b->box_public) &&
+           !sl_hash_equal(a->mask_public, b->box_public) && !sl_hash_equal(a->box_public, b->mask_public);
+}
+
+/* Every JOIN against the PROPOSE and against those before it; fills the members. */
+static int check_joins(struct sl_node *node, const struct sl_roster *roster, const struct sl_propose *propose, bool verified)
+{
+    struct formation *formation = &node->formation;
+    struct cohort *cohort = &node->cohort;
+    struct sl_join joins[SL_MESH_COHORT_MAX];
+    uint32_t places[SL_MESH_COHORT_MAX];
+    cohort->own = cohort->initiator = UINT32_MAX;
+
+    for (uint32_t i = 0; i < roster->n_joins; i++) {
+        struct sl_envelope envelope;
+        bool own = roster->joins[i].size == formation->join.size && memcmp(roster->joins[i].bytes, formation->join.bytes, formation->join.size) == 0;
+        int error = join_open(node, roster->joins[i].bytes, roster->joins[i].size, formation->own.hash, !own && !verified, &envelope, &joins[i]);
+        if (error != SL_OK) return error;
+
+        places[i] = place_in(propose, formation->own.from, envelope.from);
+        if (places[i] == UINT32_MAX || (i > 0 && memcmp(cohort->members[i - 1].id, envelope.from, 32) >= 0)) return SL_ERROR_MALFORMED;
+        if (!own && !node->view.overflowed && sl_view_ring_distance(&node->view, envelope.from) > formation_window(node)) return SL_ERROR_OUT_OF_RANGE;
+        for (uint32_t j = 0; j < i; j++) {
+            bool refused = (places[i] < 32 && joins[j].refused >> places[i] & 1) || (places[j] < 32 && joins[i].refused >> places[j] & 1);
+            if (refused || !keys_are_distinct(&joins[i], &joins[j])) return SL_ERROR_MISMATCH;
+        }
+        fill_member(&cohort->members[i], &envelope, &joins[i]);
+        if (own) cohort->own = i;
+        if (places[i] == propose->n_candidates) cohort->initiator = i;
+    }
+    return cohort->own == UINT32_MAX || cohort->initiator == UINT32_MAX ? SL_ERROR_NOT_FOUND : SL_OK;
+}
+
+int roster_accept(struct sl_node *node, const struct sl_envelope *envelope, bool verified)
+{
+    struct formation *formation = &node->formation;
+    struct cohort *cohort = &node->cohort;
+    struct sl_roster roster;
+    struct sl_propose propose;
+    if (!sl_hash_equal(envelope->cohort, formation->own.hash) || envelope->size > cohort->roster_max) return SL_ERROR_MISMATCH;
+    int error = sl_read_roster(envelope, &roster);
+    if (error != SL_OK) return error;
+    if (!proposal_open(node, &formation->own, &propose)) return SL_ERROR_MALFORMED;
+    if (roster.n_joins < node->config.cohort_min_size || roster.n_joins > node->config.cohort_max_size) return SL_ERROR_OUT_OF_RANGE;
+
+    error = check_joins(node, &roster, &propose, verified);
+    if (error != SL_OK) return error;
+    if (!verified && !node_verify(node, envelope, cohort->members[cohort->initiator].sign_public)) return SL_ERROR_BAD_SIGNATURE;
+
+    cohort->epoch = node->epoch;
+    cohort->n_members = roster.n_joins;
+    cohort->propose = formation->own;
+    cohort->radius = propose.radius_q / 65536.0;
+    cohort->ref_exponent = propose.ref_exponent;
+    cohort->ring_exponent = sl_ring_exponent(propose.radius_q, cohort->n_members, 32);
+    cohort->roster_size = (uint32_t)envelope->size;
+    memcpy(cohort->roster, envelope->bytes, envelope->size);
+    sl_hash_once("cohort", envelope->body, envelope->body_size, cohort->id);
+    return SL_OK;
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+#include "overlay/view.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/hash.h"
+
+/* Ids and keys are hashes or curve points: eight of their bytes are as good as a hash. */
+static uint64_t head_of(const uint8_t key[32])
+{
+    uint64_t head;
+    memcpy(&head, key, sizeof head);
+    return head;
+}
+
+/* The slot where the key stands, or the empty one where it would. `field` is the key's offset in a peer. */
+static uint32_t slot_of(const struct sl_view *view, const uint32_t *slots, size_t field, const uint8_t key[32])
+{
+    uint32_t slot = (uint32_t)(head_of(key) % view->n_slots);
+    while (slots[slot] && memcmp((const uint8_t *)&view->peers[slots[slot] - 1] + field, key, 32) != 0)
+        slot = (slot + 1) % view->n_slots;
+    return slot;
+}
+
+bool sl_view_init(struct sl_view *view, struct sl_arena *arena, uint32_t n_peers_max)
+{
+    *view = (struct sl_view){.n_peers_max = n_peers_max, .n_slots = 2 * n_peers_max + 1};
+    view->peers = SL_TAKE(arena, struct sl_view_peer, n_peers_max);
+    view->by_id = SL_TAKE(arena, uint32_t, view->n_slots);
+    view->by_key = SL_TAKE(arena, uint32_t, view->n_slots);
+    view->ring = SL_TAKE(arena, uint32_t, n_peers_max + 1);
+    view->ring_positions = SL_TAKE(arena, uint64_t, n_peers_max + 1);
+    return view->peers && view->by_id && view->by_key && view->ring && view->ring_positions;
+}
+
+struct sl_view_peer *sl_view_find(const struct sl_view *view, const uint8_t id[32])
+{
+    uint32_t entry = view->by_id[slot_of(view, view->by_id, offsetof(struct sl_view_peer, id), id)];
+    return entry ? &view->peers[entry - 1] : NULL;
+}
+
+struct sl_view_peer *sl_view_find_key(const struct sl_view *view, const uint8_t transport_public[32])
+{
+    uint32_t entry = view->by_key[slot_of(view, view->by_key, offsetof(struct sl_view_peer, transport_public), transport_public)];
+    return entry ? &view->peers[entry - 1] : NULL;
+}
+
+struct sl_view_peer *sl_view_add(struct sl_view *view, const struct sl_peer *from)
+{
+    struct sl_view_peer *peer = sl_view_find(view, from->id);
+    if (peer) return peer;
+    if (view->n_peers == view->n_peers_max || sl_view_find_key(view, from->transport_public)) {
+        view->overflowed = true;
+        return NULL;
+    }
+
+    peer = &view->peers[view->n_peers];
+    *peer = (struct sl_view_peer){0};
+    memcpy(peer->id, from->id, 32);
+    memcpy(peer->sign_public, from->sign_public, 32);
+    memcpy(peer->transport_public, from->transport_public, 32);
+    memcpy(peer->address, from->address, sizeof peer->address);
+    peer->address[sizeof peer->address - 1] = 0;
+    sl_hash_once("certificate", from->certificate, from->certificate_size, peer->certificate_hash);
+
+    uint32_t entry = ++view->n_peers;
+    view->by_id[slot_of(view, view->by_id, offsetof(struct sl_view_peer, id), peer->id)] = entry;
+    view->by_key[slot_of(view, view->by_key, offsetof(struct sl_view_peer, transport_public), peer->transport_public)] = entry;
+    return peer;
+}
+
+bool sl_view_is_live(const struct sl_view_peer *peer)
+{
+    return !peer->banned && peer->misses < SL_VIEW_MISSES_DEAD;
+}
+
+uint32_t sl_view_count_live(const struct sl_view *view)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < view->n_peers; i++) n += sl_view_is_live(&view->peers[i]);
+    return n;
+}
+
+uint64_t sl_view_position(const struct sl_view *view, const uint8_t id[32])
+{
+    struct sl_hash hash = view->ring_hash;
+    uint8_t out[32];
+    sl_hash_bytes(&hash, id, 32);
+    sl_hash_final(&hash, out);
+    return head_of(out);
+}
+
+static void swap_places(struct sl_view *view, uint32_t a, uint32_t b)
+{
+    uint32_t peer = view->ring[a];
+    uint64_t position = view->ring_positions[a];
+    view->ring[a] = view->ring[b];
+    view->ring_positions[a] = view->ring_positions[b];
+    view->ring[b] = peer;
+    view->ring_positions[b] = position;
+}
+
+static void sift_down(struct sl_view *view, uint32_t root, uint32_t n)
+{
+    for (uint32_t child; (child = 2 * root + 1) < n; root = child) {
+        if (child + 1 < n && view->ring_positions[child + 1] > view->ring_positions[child]) child++;
+        if (view->ring_positions[root] >= view->ring_positions[child]) return;
+        swap_places(view, root, child);
+    }
+}
+
+/* Heap sort: in place, and glibc's qsort may allocate. */
+static void sort_ring(struct sl_view *view)
+{
+    uint32_t n = view->n_ring;
+    for (uint32_t i = n / 2; i-- > 0;) sift_down(view, i, n);
+    for (uint32_t last = n; last-- > 1;) {
+        swap_places(view, 0, last);
+        sift_down(view, 0, last);
+    }
+}
+
+void sl_view_turn(struct sl_view *view, const uint8_t network_id[32], uint64_t epoch, const uint8_t own_id[32])
+{
+    sl_hash_init(&view->ring_hash, "pos");
+    sl_hash_bytes(&view->ring_hash, network_id, 32);
+    sl_hash_u64(&view->ring_hash, epoch);
+
+    view->ring[0] = SL_VIEW_SELF;
+    view->ring_positions[0] = sl_view_position(view, own_id);
+    view->n_ring = 1;
+    for (uint32_t i = 0; i < view->n_peers; i++) {
+        struct sl_view_peer *peer = &view->peers[i];
+        if (!sl_view_is_live(peer)) continue;
+        peer->position = sl_view_position(view, peer->id);
+        view->ring[view->n_ring] = i;
+        view->ring_positions[view->n_ring++] = peer->position;
+    }
+    sort_ring(view);
+
+    view->own_place = 0;
+    while (view->ring[view->own_place] != SL_VIEW_SELF) view->own_place++;
+}
+
+uint32_t sl_view_ring_distance(const struct sl_view *view, const uint8_t id[32])
+{
+    uint64_t position = sl_view_position(view, id);
+    uint32_t low = 0, high = view->n_ring;
+    while (low < high) {                            /* first place at or after the position */
+        uint32_t middle = low + (high - low) / 2;
+        if (view->ring_positions[middle] < position) low = middle + 1;
+        else high = middle;
+    }
+    uint32_t ahead = (low + view->n_ring - view->own_place) % view->n_ring, behind = view->n_ring - ahead;
+    return ahead < behind ? ahead : behind;
+}
+
+struct sl_view_peer *sl_view_ring_peer(const struct sl_view *view, int offset)
+{
+    int64_t n = view->n_ring, place = ((int64_t)view->own_place + offset) % n;
+    uint32_t index = view->ring[place < 0 ? place + n : place];
+    return index == SL_VIEW_SELF ? NULL : &view->peers[index];
+}
+
+static bool is_among(const uint8_t id[32], const uint8_t (*ids)[32], uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (memcmp(id, ids[i], 32) == 0) return true;
+    return false;
+}
+
+/* Uniform over the peers with a property, by one pass and one draw per hit (reservoir of one). */
+struct sl_view_peer *sl_view_draw_dead(const struct sl_view *view, struct sl_rng *rng)
+{
+    struct sl_view_peer *drawn = NULL;
+    for (uint32_t i = 0, n_hits = 0; i < view->n_peers; i++) {
+        struct sl_view_peer *peer = &view->peers[i];
+        if (peer->banned || sl_view_is_live(peer)) continue;
+        if (sl_rng_below(rng, ++n_hits) == 0) drawn = peer;
+    }
+    return drawn;
+}
+
+struct sl_view_peer *sl_view_draw(const struct sl_view *view, struct sl_rng *rng, const uint8_t (*excluded)[32], uint32_t n_excluded)
+{
+    if (view->n_peers == 0) return NULL;
+
+    /* A few blind draws nearly always hit; otherwise walk from a random place, so that nobody who qualifies is missed. */
+    uint32_t start = 0;
+    for (int tries = 0; tries < 8; tries++) {
+        start = sl_rng_below(rng, view->n_peers);
+        struct sl_view_peer *peer = &view->peers[start];
+        if (sl_view_is_live(peer) && !is_among(peer->id, excluded, n_excluded)) return peer;
+    }
+    for (uint32_t i = 0; i < view->n_peers; i++) {
+        struct sl_view_peer *peer = &view->peers[(start + i) % view->n_peers];
+        if (sl_view_is_live(peer) && !is_among(peer->id, excluded, n_excluded)) return peer;
+    }
+    return NULL;
+}
