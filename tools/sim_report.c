@@ -87,8 +87,8 @@ static void write_exchange(const struct report *report, uint64_t bytes, uint64_t
     uint64_t with_aggregate, total;
     sum_epochs(report, &with_aggregate, &total);
     double per_epoch = total > 0 ? 1.0 / (double)total : 0;
-    fprintf(file, "%-12s %" PRIu64 " of %" PRIu64 " node-epochs (%.1f %%); %" PRIu64 " cohorts completed, %" PRIu64 " void\n", "aggregates", with_aggregate, total,
-            100 * (double)with_aggregate * per_epoch, report->cohorts_completed, report->cohorts_void);
+    fprintf(file, "%-12s %" PRIu64 " of %" PRIu64 " node-epochs (%.1f %%); %" PRIu64 " cohorts completed, %" PRIu64 " void\n", "aggregates",
+            with_aggregate, total, 100 * (double)with_aggregate * per_epoch, report->cohorts_completed, report->cohorts_void);
     fprintf(file, "%-12s %.1f KB sent, %.1f signatures checked\n", "node-epoch", (double)bytes * per_epoch / 1e3, (double)checks * per_epoch);
 }
 
@@ -104,7 +104,9 @@ void report_write_table(const struct report *report, FILE *file)
     }
     fprintf(file, "\n%-12s mean %.4f   worst tenth %.4f   %s %.4f   std %.4f   (%" PRIu32 " of %" PRIu32 " nodes)\n", name, all.mean, all.worst_tenth,
             regresses ? "max" : "min", all.min, all.std, all.n, report->n_nodes);
-    if (own.n > 0) fprintf(file, "%-12s mean %.4f   worst tenth %.4f   on the rows each node keeps back\n", regresses ? "own rmse" : "own accuracy", own.mean, own.worst_tenth);
+    if (own.n > 0)
+        fprintf(file, "%-12s mean %.4f   worst tenth %.4f   on the rows each node keeps back\n", regresses ? "own rmse" : "own accuracy",
+                own.mean, own.worst_tenth);
     if (bytes > 0) write_exchange(report, bytes, checks, file);
     fprintf(file, "%-12s %.2f s CPU, %.2f s wall, %.1f MB memory at most\n", "process", report->cpu_s, report->wall_s, (double)report->rss_max_bytes / 1e6);
     if (report->trace_hash) fprintf(file, "%s\n", report->trace_hash);

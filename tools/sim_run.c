@@ -92,9 +92,12 @@ struct numbers { uint64_t nodes, stub, epochs, every, seed; };
 static int take_number(int argc, char **argv, int *at, struct numbers *numbers)
 {
     const struct { const char *name; uint64_t min, max, *to; const char *wanted; } options[] = {
-        {"--nodes", 1, NODES_MAX, &numbers->nodes, "a number from 1 to 1000000"}, {"-n", 1, NODES_MAX, &numbers->nodes, "a number from 1 to 1000000"},
-        {"--stub", 1, 1 << 20, &numbers->stub, "a number of weights from 1 to 1048576"}, {"--epochs", 1, EPOCHS_MAX, &numbers->epochs, "a number from 1 to 1000000"},
-        {"--every", 1, EPOCHS_MAX, &numbers->every, "a number from 1 to 1000000"}, {"--seed", 0, UINT64_MAX, &numbers->seed, "a number from 0 to 18446744073709551615"},
+        {"--nodes", 1, NODES_MAX, &numbers->nodes, "a number from 1 to 1000000"},
+        {"-n", 1, NODES_MAX, &numbers->nodes, "a number from 1 to 1000000"},
+        {"--stub", 1, 1 << 20, &numbers->stub, "a number of weights from 1 to 1048576"},
+        {"--epochs", 1, EPOCHS_MAX, &numbers->epochs, "a number from 1 to 1000000"},
+        {"--every", 1, EPOCHS_MAX, &numbers->every, "a number from 1 to 1000000"},
+        {"--seed", 0, UINT64_MAX, &numbers->seed, "a number from 0 to 18446744073709551615"},
     };
     const char *value;
     for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
@@ -140,7 +143,8 @@ static int check_wish(const struct wish *wish)
 {
     if (!wish->data && !wish->stub_dim) return refuse("the simulation", "data: --data PATH, or --stub D for nodes without data");
     if (wish->data && wish->stub_dim) return refuse("the simulation", "either --data or --stub, not both");
-    if (wish->local && (wish->scenario || wish->trace || wish->trace_hash)) return refuse("--local", "to stand alone: there is no network to trace or to break");
+    if (wish->local && (wish->scenario || wish->trace || wish->trace_hash))
+        return refuse("--local", "to stand alone: there is no network to trace or to break");
     return 0;
 }
 
@@ -170,7 +174,8 @@ static int parse(int argc, char **argv, struct wish *wish)
 static void remember_command(int argc, char **argv, char *out, size_t size)
 {
     size_t length = (size_t)snprintf(out, size, "starling-sim");
-    for (int i = 0; i < argc && length < size; i++) length += (size_t)snprintf(out + length, size - length, strpbrk(argv[i], " \t'\"$") ? " '%s'" : " %s", argv[i]);
+    for (int i = 0; i < argc && length < size; i++)
+        length += (size_t)snprintf(out + length, size - length, strpbrk(argv[i], " \t'\"$") ? " '%s'" : " %s", argv[i]);
 }
 
 /* ---- progress ---- */
@@ -207,14 +212,16 @@ static void print_settings(const struct run *run)
     const struct wish *wish = &run->wish;
     const struct world *world = &run->world;
     const struct sl_config *config = &world->config;
-    printf("%" PRIu32 " nodes, %s (%" PRIu32 " weights), seed %" PRIu64 ", %s\n", wish->n_nodes, wish->stub_dim ? "stub" : config->model, world->dim, wish->seed,
-           wish->local ? "each alone" : "together");
-    if (!wish->stub_dim) printf("data %s: %" PRIu32 " rows of %" PRIu32 " features dealt out %s, scaled %s; %" PRIu32 " test rows\n", wish->data, world->train.n_rows,
-                                world->train.n_features, wish->split, config->scale, world->test.n_rows);
-    printf("%" PRIu32 " epochs of %.6g s, up to %" PRIu32 " steps of %" PRIu32 " rows, rate %g\n", wish->n_epochs, (double)config->epoch_us / 1e6, config->train_steps,
-           config->train_batch, config->train_lr);
-    if (!wish->local) printf("cohorts of %" PRIu32 " (%" PRIu32 " to %" PRIu32 "), %" PRIu32 " aggregates pulled, merged by %s\n", config->cohort_size, config->cohort_min_size,
-                             config->cohort_max_size, config->merge_pulls, config->merge_rule);
+    printf("%" PRIu32 " nodes, %s (%" PRIu32 " weights), seed %" PRIu64 ", %s\n", wish->n_nodes, wish->stub_dim ? "stub" : config->model,
+           world->dim, wish->seed, wish->local ? "each alone" : "together");
+    if (!wish->stub_dim)
+        printf("data %s: %" PRIu32 " rows of %" PRIu32 " features dealt out %s, scaled %s; %" PRIu32 " test rows\n", wish->data,
+               world->train.n_rows, world->train.n_features, wish->split, config->scale, world->test.n_rows);
+    printf("%" PRIu32 " epochs of %.6g s, up to %" PRIu32 " steps of %" PRIu32 " rows, rate %g\n", wish->n_epochs,
+           (double)config->epoch_us / 1e6, config->train_steps, config->train_batch, config->train_lr);
+    if (!wish->local)
+        printf("cohorts of %" PRIu32 " (%" PRIu32 " to %" PRIu32 "), %" PRIu32 " aggregates pulled, merged by %s\n", config->cohort_size,
+               config->cohort_min_size, config->cohort_max_size, config->merge_pulls, config->merge_rule);
     printf("\n");
 }
 

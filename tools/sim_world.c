@@ -114,8 +114,10 @@ static int read_data(const struct wish *wish, struct world *world, enum sl_task 
     error = sl_dataset_read(test, &options, &world->test, why, why_size);
     if (error) return exit_code(error);
     if (world->test.n_features != world->train.n_features)
-        return REFUSE("the test set has %" PRIu32 " features, the training data %" PRIu32 "; both must have the same columns", world->test.n_features, world->train.n_features);
-    if (!same_classes(&world->train, &world->test)) return REFUSE("the classes of the test set are not those of the training data; both must name the same classes");
+        return REFUSE("the test set has %" PRIu32 " features, the training data %" PRIu32 "; both must have the same columns",
+                      world->test.n_features, world->train.n_features);
+    if (!same_classes(&world->train, &world->test))
+        return REFUSE("the classes of the test set are not those of the training data; both must name the same classes");
     return 0;
 }
 
@@ -132,7 +134,8 @@ static int scale_data(struct world *world, char *why, size_t why_size)
     char *end = NULL;
     bool divides = strncmp(how, "divide:", 7) == 0;
     double divisor = divides ? strtod(how + 7, &end) : 1;
-    if (divides && (end == how + 7 || *end || !(fabs(divisor) > 0 && fabs(divisor) <= 1e30))) return REFUSE("--scale divide:X needs a number other than 0, such as divide:255, not '%.60s'", how);
+    if (divides && (end == how + 7 || *end || !(fabs(divisor) > 0 && fabs(divisor) <= 1e30)))
+        return REFUSE("--scale divide:X needs a number other than 0, such as divide:255, not '%.60s'", how);
     if (!divides && strcmp(how, "standard") != 0) return REFUSE("--scale must be none, divide:X or standard, not '%.60s'", how);
 
     if (!divides) sl_scale_measure(&world->train, offset, factor);
@@ -220,7 +223,9 @@ static int make_learning(const struct wish *wish, struct world *world, char *why
     uint32_t n_classes = world->train.n_classes > world->test.n_classes ? world->train.n_classes : world->test.n_classes;
     if (config->n_features == 0) config->n_features = world->train.n_features;
     if (config->n_classes == 0) config->n_classes = model->task == SL_TASK_CLASSIFY ? n_classes : 1;
-    if (config->n_features != world->train.n_features) return REFUSE("model.features is %" PRIu32 ", but the data have %" PRIu32 " columns; leave it out", config->n_features, world->train.n_features);
+    if (config->n_features != world->train.n_features)
+        return REFUSE("model.features is %" PRIu32 ", but the data have %" PRIu32 " columns; leave it out", config->n_features,
+                      world->train.n_features);
     if (model->task == SL_TASK_CLASSIFY && config->n_classes < n_classes)
         return REFUSE("model.classes is %" PRIu32 ", but the data have %" PRIu32 " classes; leave it out", config->n_classes, n_classes);
 

@@ -107,3 +107,8 @@ void sl_rng_shuffle(struct sl_rng *rng, uint32_t *items, uint32_t n_items)
         items[j] = t;
     }
 }
+
+void sl_wipe(void *secret, size_t size)
+{
+    sodium_memzero(secret, size);
+}

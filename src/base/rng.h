@@ -35,4 +35,7 @@ void sl_stream(const uint8_t key[32], void *out, size_t size);
 /* The same stream from a byte offset that is a multiple of 64. */
 void sl_stream_at(const uint8_t key[32], uint64_t offset, void *out, size_t size);
 
+/* Overwrites a secret in a way the compiler cannot leave out. */
+void sl_wipe(void *secret, size_t size);
+
 #endif

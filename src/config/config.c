@@ -169,7 +169,7 @@ static void put_field(struct sl_config *config, const struct sl_option *option, 
 
 static union value get_field(const struct sl_config *config, const struct sl_option *option)
 {
-    union value value;
+    union value value = {0};
     memcpy(&value, (const char *)config + option->offset, field_size(option->kind));
     return value;
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include <assert.h>
-#include <sodium.h>
 #include <string.h>
 
 #include "base/vec.h"
@@ -174,10 +173,10 @@ static bool mask_contribution(struct sl_node *node)
         context.peer_index = i;
         if (sl_mask_pair_seed(&context, node->formation.mask_public, node->formation.mask_secret, cohort->members[i].mask_public, seed) != SL_OK) return false;
         sl_mask_add(seed, i > cohort->own ? 1 : -1, cohort->sum, node->n_block);
-        sodium_memzero(seed, sizeof seed);
+        sl_wipe(seed, sizeof seed);
     }
-    sodium_memzero(node->formation.mask_secret, sizeof node->formation.mask_secret);
-    sodium_memzero(node->formation.box_secret, sizeof node->formation.box_secret);
+    sl_wipe(node->formation.mask_secret, sizeof node->formation.mask_secret);
+    sl_wipe(node->formation.box_secret, sizeof node->formation.box_secret);
     return true;
 }
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include <math.h>
-#include <sodium.h>
 #include <string.h>
 
 #include "core/core.h"
@@ -144,7 +143,7 @@ static void make_join(struct sl_node *node, const struct proposal *propose)
     sl_mask_keypair(seed, formation->mask_public, formation->mask_secret);
     sl_rng_bytes(&node->keys, seed, sizeof seed);
     sl_mask_keypair(seed, formation->box_public, formation->box_secret);
-    sodium_memzero(seed, sizeof seed);
+    sl_wipe(seed, sizeof seed);
 
     struct sl_join join = {.certificate = node->self->certificate, .certificate_size = node->self->certificate_size};
     memcpy(join.sign_public, node->self->sign_public, 32);
@@ -538,6 +537,6 @@ void formation_end(struct sl_node *node)
     formation->proposed = false;
     formation->n_proposals = formation->n_candidates = 0;
     formation->join.here = false;
-    sodium_memzero(formation->mask_secret, sizeof formation->mask_secret);
-    sodium_memzero(formation->box_secret, sizeof formation->box_secret);
+    sl_wipe(formation->mask_secret, sizeof formation->mask_secret);
+    sl_wipe(formation->box_secret, sizeof formation->box_secret);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <assert.h>
 #include <math.h>
-#include <sodium.h>
 #include <stdalign.h>
 #include <string.h>
 
@@ -52,7 +51,7 @@ const uint8_t *node_seal(struct sl_node *node, struct sl_writer *writer, enum sl
     *size = sl_envelope_seal(writer, type, node->self->sign_secret);
     if (*size == 0) return NULL;
 
-    node->counters.signatures_made++;
+    node->counters.signatures_made += type < SL_MESSAGE_AGGREGATE;      /* the types from there on are unsigned */
     node->out.used += *size;
     return writer->bytes;
 }
@@ -112,7 +111,7 @@ size_t sl_node_size(const struct sl_config *config, const struct sl_model *model
     struct sl_arena counting = sl_arena_over(NULL, SIZE_MAX);
     (void)SL_TAKE(&counting, struct sl_node, 1);
     (void)carve(&plan, &counting);
-    return counting.used + alignof(max_align_t);
+    return counting.used + alignof(struct sl_node);      /* room to align whatever the caller gives */
 }
 
 struct sl_node *sl_node_init(void *memory, size_t size, const struct sl_config *config, const struct sl_model *model,
@@ -128,7 +127,7 @@ struct sl_node *sl_node_init(void *memory, size_t size, const struct sl_config *
     node->keys = sl_rng_fork(&root, "keys", 0);
     node->rounding = sl_rng_fork(&root, "rounding", 0);
     node->seeds = sl_rng_fork(&root, "jobs", 0);
-    sodium_memzero(&root, sizeof root);
+    sl_wipe(&root, sizeof root);
 
     for (uint32_t i = 0; i < config->n_peers; i++)
         if (!sl_hash_equal(config->peers[i].id, node->self->id)) sl_view_add(&node->view, &config->peers[i]);
@@ -397,10 +396,10 @@ void sl_node_status(const struct sl_node *node, struct sl_status *out)
 
 void sl_node_finish(struct sl_node *node)
 {
-    sodium_memzero(&node->formation, sizeof node->formation);
-    sodium_memzero(&node->draw, sizeof node->draw);
-    sodium_memzero(&node->keys, sizeof node->keys);
-    sodium_memzero(&node->rounding, sizeof node->rounding);
-    sodium_memzero(&node->seeds, sizeof node->seeds);
-    sodium_memzero(node->scratch.base, node->scratch.size);
+    sl_wipe(&node->formation, sizeof node->formation);
+    sl_wipe(&node->draw, sizeof node->draw);
+    sl_wipe(&node->keys, sizeof node->keys);
+    sl_wipe(&node->rounding, sizeof node->rounding);
+    sl_wipe(&node->seeds, sizeof node->seeds);
+    sl_wipe(node->scratch.base, node->scratch.size);
 }

@@ -128,7 +128,8 @@ static void check_commit(struct sl_checker *checker, uint32_t index, const struc
 {
     struct sl_checked_node *node = &checker->nodes[index];
     bool is_first = node->commit_epoch != envelope->epoch;
-    if (is_first && node->n_results == 0) FAIL(checker, index, "committed in epoch %" PRIu64 " without a training result of its own since the last COMMIT", envelope->epoch);
+    if (is_first && node->n_results == 0)
+        FAIL(checker, index, "committed in epoch %" PRIu64 " without a training result of its own since the last COMMIT", envelope->epoch);
     if (is_first) node->n_results = 0;
     check_single(checker, index, envelope, &node->commit_epoch, node->commit_hash);
 }
@@ -166,7 +167,10 @@ static void check_frame(struct sl_checker *checker, uint32_t index, uint64_t now
 {
     struct sl_envelope envelope;
     if (send->size == 0 || send->size > SL_MESSAGE_MAX) { FAIL(checker, index, "sent a frame of %zu bytes", send->size); return; }
-    if (sl_envelope_open(send->data, send->size, checker->config->network_id, &envelope)) { FAIL(checker, index, "sent a frame that cannot be opened"); return; }
+    if (sl_envelope_open(send->data, send->size, checker->config->network_id, &envelope)) {
+        FAIL(checker, index, "sent a frame that cannot be opened");
+        return;
+    }
 
     struct sl_checked_node *node = &checker->nodes[index];
     if (!sl_hash_equal(envelope.from, node->id)) return;

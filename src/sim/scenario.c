@@ -234,7 +234,9 @@ static int take_verb(struct parser *parser, struct sl_fault *fault)
         fault->type = (enum sl_fault_type)i;
         return SL_OK;
     }
-    return refuse(parser, word, "partition, one-way, heal, join, crash, restart, loss, duplicate, reorder, store-fail, delay, slow, clock, churn or calm", SL_ERROR_FORMAT);
+    return refuse(parser, word,
+                  "partition, one-way, heal, join, crash, restart, loss, duplicate, reorder, store-fail, delay, slow, clock, churn or calm",
+                  SL_ERROR_FORMAT);
 }
 
 static int take_arguments(struct parser *parser, struct sl_fault *fault)

@@ -228,7 +228,8 @@ struct sl_sim *sl_sim_new(const struct sl_sim_options *options, char *why, size_
         if (sim->options.train_us == 0) sim->options.train_us = options->config->epoch_us / 10;
     }
     if (!sim || !make_world(sim)) {
-        snprintf(why, why_size, "memory is too short for %" PRIu32 " nodes of %zu bytes; simulate fewer, or lower view.size and link.max", options->n_nodes, size);
+        snprintf(why, why_size, "memory is too short for %" PRIu32 " nodes of %zu bytes; simulate fewer, or lower view.size and link.max",
+                 options->n_nodes, size);
         sl_sim_destroy(&sim);
     }
     return sim;

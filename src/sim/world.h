@@ -8,7 +8,8 @@
 #include "sim/queue.h"
 #include "sim/sim.h"
 
-/* The inside of the simulator, shared by sim.c (loop and actions), setup.c (creation) and faults.c (what goes wrong). */
+/* The inside of the simulator, shared by sim.c (loop and steps), act.c (what nodes ask for), setup.c (creation),
+ * faults.c (what goes wrong) and inspect.c (a look into cores). */
 
 enum sl_sim_type {
     SL_SIM_START,                /* node; a: enum sl_state_kind */
@@ -93,6 +94,12 @@ void sl_sim_start(struct sl_sim *sim, uint32_t node, enum sl_state_kind kind);  
 void sl_sim_crash(struct sl_sim *sim, uint32_t node);                                  /* nothing if it is down */
 void sl_sim_fault(struct sl_sim *sim, const struct sl_fault *fault);
 void sl_sim_churn(struct sl_sim *sim);
+
+/* act.c */
+void sl_sim_carry_out(struct sl_sim *sim, struct sl_sim_node *node, const struct sl_actions *actions);
+void sl_sim_close_end(struct sl_sim *sim, uint32_t pipe, uint32_t side);               /* the node there leaves; the other will hear of it */
+uint64_t sl_sim_arrival(const struct sl_sim *sim, struct sl_pipe *pipe, uint32_t side, uint64_t travel_us);
+uint64_t sl_sim_dial_patience(const struct sl_sim *sim);                               /* microseconds until an unanswered dial is given up */
 
 /* inspect.c */
 void sl_sim_check_aggregate(struct sl_sim *sim, const struct sl_sim_node *node);

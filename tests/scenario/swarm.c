@@ -124,7 +124,8 @@ static bool check_merged(const struct plan *plan, char *why, size_t why_size)
         if (!plan->takes_part[i] || sl_sim_last_merge(plan->cluster->sim, i) > calm_us) continue;
         struct sl_status status;
         sl_sim_status(plan->cluster->sim, i, &status);
-        snprintf(why, why_size, "n%" PRIu32 " has not merged in %d calm epochs (%s)", i, HEALING_EPOCHS, status.reason[0] ? status.reason : "it gives no reason");
+        snprintf(why, why_size, "n%" PRIu32 " has not merged in %d calm epochs (%s)", i, HEALING_EPOCHS,
+                 status.reason[0] ? status.reason : "it gives no reason");
         return false;
     }
     return true;
@@ -156,7 +157,8 @@ static void print_end(const struct plan *plan)
     for (uint32_t i = 0; i < plan->n_nodes; i++) {
         struct sl_status status;
         sl_sim_status(plan->cluster->sim, i, &status);
-        printf("n%" PRIu32 ": merged in %" PRIu64 " of %" PRIu64 " epochs, sharing radius %g %s\n", i, status.epochs_merged, status.epochs_seen, status.sharing_radius, status.reason);
+        printf("n%" PRIu32 ": merged in %" PRIu64 " of %" PRIu64 " epochs, sharing radius %g %s\n", i, status.epochs_merged,
+               status.epochs_seen, status.sharing_radius, status.reason);
     }
 }
 
@@ -168,7 +170,8 @@ static bool run_seed(uint64_t seed, bool is_told)
     if (is_told) printf("%" PRIu32 " nodes\n%s", plan.n_nodes, plan.scenario);
     for (int i = 0; is_told && i < N_SETTINGS; i++) printf("%s\n", plan.settings[i]);
 
-    struct cluster_options options = {.n_nodes = plan.n_nodes, .seed = seed, .scenario = plan.scenario, .listen = is_told ? hear : NULL, .listen_context = &plan};
+    struct cluster_options options = {
+        .n_nodes = plan.n_nodes, .seed = seed, .scenario = plan.scenario, .listen = is_told ? hear : NULL, .listen_context = &plan};
     for (int i = 0; i < N_SETTINGS; i++) options.settings[i] = plan.settings[i];
     plan.cluster = cluster_new(&options);
     bool is_fine = plan.cluster && run_plan(&plan, why, sizeof why);
