@@ -74,7 +74,7 @@ static void start_training(struct sl_node *node)
 
 void epoch_begin(struct sl_node *node, uint64_t epoch)
 {
-    if (node->epoch >= node->first_epoch && node->epoch != 0 && epoch > node->epoch) node->counters.epochs_seen++;
+    if (node->epoch >= node->first_epoch && epoch > node->epoch) node->counters.epochs_seen++;
     formation_end(node);
     cohort_end(node);
     pull_end(node);

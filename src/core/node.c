@@ -161,7 +161,7 @@ static void on_start(struct sl_node *node, const struct sl_event *event)
 
     uint64_t epoch = node->now_us / node->config.epoch_us;
     node->first_epoch = (epoch > node->saved_epoch ? epoch : node->saved_epoch) + 1;
-    node->last_merge_epoch = epoch;
+    node->epoch = node->last_merge_epoch = epoch;
     node_trace(node, SL_TRACE_STARTED, NULL, node->dim, 0, SL_OK);
     epoch_begin(node, epoch);
 }
