@@ -127,11 +127,12 @@ static uint32_t add_unless_known(uint32_t *items, uint32_t n_items, uint32_t ite
     return n_items + 1;
 }
 
+/* The list is one longer than a view: so the node can tell that it does not know the whole network. Where two rings agree, strangers fill it up. */
 struct sl_peer *sl_sim_neighbours(const struct sl_sim *sim, uint32_t node, uint32_t *n_out)
 {
-    uint32_t n = sim->options.n_nodes, n_found = 0;
-    uint32_t *found = calloc(2 * (size_t)sim->n_rings, sizeof *found);
-    struct sl_peer *peers = calloc(2 * (size_t)sim->n_rings, sizeof *peers);
+    uint32_t n = sim->options.n_nodes, n_found = 0, n_wanted = sim->options.config->view_size + 1;
+    uint32_t *found = calloc((size_t)n_wanted + 1, sizeof *found);
+    struct sl_peer *peers = calloc(n_wanted, sizeof *peers);
     if (found && peers) {
         for (uint32_t r = 0; r < sim->n_rings; r++) {
             const uint32_t *ring = sim->rings + (size_t)r * n;
@@ -139,6 +140,8 @@ struct sl_peer *sl_sim_neighbours(const struct sl_sim *sim, uint32_t node, uint3
             n_found = add_unless_known(found, n_found, ring[(place + 1) % n]);
             n_found = add_unless_known(found, n_found, ring[(place + n - 1) % n]);
         }
+        for (uint32_t stranger = (node + 1) % n; n_found < n_wanted && stranger != node; stranger = (stranger + 1) % n)
+            n_found = add_unless_known(found, n_found, stranger);
         for (uint32_t i = 0; i < n_found; i++) peers[i] = sim->peers[found[i]];
         *n_out = n_found;
     } else {
