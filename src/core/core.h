@@ -180,8 +180,8 @@ struct pulls {
     bool active;
     struct aggregate *slots;         /* OWN_SLOTS own ones by epoch mod OWN_SLOTS, then one per pull */
     struct pull all[PULLS_MAX];
-    uint8_t drawn[DRAWN_MAX][32];    /* identities asked in this epoch */
-    uint32_t n_drawn;
+    uint8_t drawn[DRAWN_MAX][32];    /* identities that are not drawn any more: asked already, or in an aggregate that counts */
+    uint32_t n_drawn, n_asked;
 };
 
 struct sl_node {

@@ -263,6 +263,12 @@ static int introduce(struct sl_node *node, struct link *link, const struct sl_en
     return SL_OK;
 }
 
+static bool is_far_off(const struct sl_node *node, int64_t offset_ms)
+{
+    int64_t limit_ms = (int64_t)(node->config.epoch_us / 1000);
+    return offset_ms > limit_ms || offset_ms < -limit_ms;
+}
+
 /* Median over the peers whose clock we know; three at least, or it could be any one of them that is wrong. */
 static void check_clock(struct sl_node *node)
 {
@@ -275,8 +281,8 @@ static void check_clock(struct sl_node *node)
         for (; at > 0 && offsets[at - 1] > peer->clock_off_ms; at--) offsets[at] = offsets[at - 1];
         offsets[at] = peer->clock_off_ms;
     }
-    int64_t median = n >= 3 ? offsets[n / 2] : 0, limit = (int64_t)(node->config.epoch_us / 1000);
-    bool bad = median > limit || median < -limit;
+    int64_t median = n >= 3 ? offsets[n / 2] : 0;
+    bool bad = is_far_off(node, median);
     if (bad && node->clock_peers == 0) node_trace(node, SL_TRACE_CLOCK, NULL, -median / 1000, n, SL_OK);
     node->clock_peers = bad ? n : 0;
     node->clock_off_s = -median / 1000;
@@ -307,7 +313,7 @@ void links_on_hello(struct sl_node *node, struct link *link, const struct sl_env
         bool first = !peer->clock_known;
         peer->clock_known = true;
         peer->clock_off_ms = clamp_ms(hello.time_us, node->now_us);
-        check_clock(node);
+        if (is_far_off(node, peer->clock_off_ms) || node->clock_peers > 0) check_clock(node);
         if (first && !link->hello_sent) say_hello(node, link);       /* so that the dialler learns our clock, once */
     }
 }

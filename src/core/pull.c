@@ -10,6 +10,8 @@
  * aggregate it took part in; an aggregate counts only if it proves itself, holds the identity that was drawn, and shares no member with another that counts.
  */
 
+enum { DRAWS_PER_PULL = 3 };         /* identities asked in vain cost little, but not nothing */
+
 bool pull_init(struct sl_node *node, struct sl_arena *arena)
 {
     uint32_t n_slots = OWN_SLOTS + node->config.merge_pulls;
@@ -100,11 +102,12 @@ static void draw(struct sl_node *node, struct pull *pull)
 {
     struct pulls *pulls = &node->pulls;
     *pull = (struct pull){.state = PULL_IDLE};
-    if (pulls->n_drawn >= DRAWN_MAX) return;
+    if (pulls->n_drawn >= DRAWN_MAX || pulls->n_asked >= DRAWS_PER_PULL * node->config.merge_pulls) return;
 
     const struct sl_view_peer *peer = sl_view_draw(&node->view, &node->draw, (const uint8_t(*)[32])pulls->drawn, pulls->n_drawn);
     if (!peer) return;
     exclude(node, peer->id);
+    pulls->n_asked++;
     pull->state = PULL_ASKED;
     memcpy(pull->member, peer->id, 32);
     ask(node, pull);
@@ -114,7 +117,7 @@ void pull_begin(struct sl_node *node)
 {
     struct pulls *pulls = &node->pulls;
     pulls->active = true;
-    pulls->n_drawn = 0;
+    pulls->n_drawn = pulls->n_asked = 0;
     const struct aggregate *own = pull_own_slot(node, node->epoch);
     if (own->complete && own->epoch == node->epoch) exclude_members(node, own);
     for (uint32_t i = 0; i < node->config.merge_pulls; i++) {
