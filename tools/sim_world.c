@@ -96,6 +96,18 @@ static bool same_classes(const struct sl_dataset *a, const struct sl_dataset *b)
     return true;
 }
 
+/* Nobody owns rows of the test set: the column that tells the client may be there or be left out. */
+static int read_test(const char *path, const struct sl_read_options *of_training, struct sl_dataset *out, char *why, size_t why_size)
+{
+    struct sl_read_options options = *of_training;
+    options.client_file = NULL;
+    int error = sl_dataset_read(path, &options, out, why, why_size);
+    if (error != SL_ERROR_NOT_FOUND || !options.client_column) return error;
+
+    options.client_column = NULL;
+    return sl_dataset_read(path, &options, out, why, why_size);
+}
+
 static int read_data(const struct wish *wish, struct world *world, enum sl_task task, char *why, size_t why_size)
 {
     struct sl_read_options options = {.task = task, .label = wish->label, .impute = world->config.impute};
@@ -110,8 +122,7 @@ static int read_data(const struct wish *wish, struct world *world, enum sl_task 
     if (error) return exit_code(error);
     if (!test) return split_off_test(wish, world, why, why_size);
 
-    options.client_file = NULL;
-    error = sl_dataset_read(test, &options, &world->test, why, why_size);
+    error = read_test(test, &options, &world->test, why, why_size);
     if (error) return exit_code(error);
     if (world->test.n_features != world->train.n_features)
         return REFUSE("the test set has %" PRIu32 " features, the training data %" PRIu32 "; both must have the same columns",
