@@ -25,6 +25,7 @@ enum {
     SMALL_MAX = 512,                 /* COMMIT, OPEN, RESULT: the largest is about 320 bytes */
     WAITING_MAX = 1024,              /* a message that may wait for its connection */
     DISTANCES_MAX = 24,              /* distances of past aggregates, for the sharing radius */
+    DISTANCE_EPOCHS = 4,             /* older ones say nothing about today */
     OWN_SLOTS = SL_EPOCHS_KEPT,
     FETCH_TRIES_MAX = 12,
     QUOTA_MESSAGES = 512             /* messages a peer may send per epoch, answers to our own GETs not counted */
@@ -184,6 +185,9 @@ struct pulls {
     uint32_t n_drawn, n_asked;
 };
 
+/* |mean_K - anchor| * sqrt(|U|) of a past aggregate. */
+struct distance { double value; uint64_t epoch; };
+
 struct sl_node {
     struct sl_config config;
     const struct sl_model *model;
@@ -202,7 +206,7 @@ struct sl_node {
     bool trained, spent;             /* work holds this epoch's training result; it was committed */
     uint64_t next_ticket, epoch_ticket;
 
-    double distances[DISTANCES_MAX];  /* |mean_K - anchor| * sqrt(|U|) of past aggregates */
+    struct distance distances[DISTANCES_MAX];        /* oldest first */
     uint32_t n_distances;
     uint64_t last_merge_epoch;
     int64_t clock_off_s;
@@ -267,6 +271,7 @@ void epoch_on_done(struct sl_node *node, const struct sl_job_result *result);
 void epoch_on_train_deadline(struct sl_node *node);
 void epoch_on_merge(struct sl_node *node);
 double epoch_radius(const struct sl_node *node);         /* sharing radius by our own estimate */
+bool epoch_is_experienced(const struct sl_node *node);   /* has it seen an aggregate lately? */
 double epoch_reference_slack(const struct sl_node *node);        /* how far a reference may lie from our anchor; infinite without experience */
 size_t epoch_merge_scratch(const struct sl_node *node);
 

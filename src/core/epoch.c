@@ -10,16 +10,30 @@
 
 /* ---- what the aggregates of the past say about distances ---- */
 
-/* Middle of the kept distances by insertion into a copy: at most DISTANCES_MAX of them. 0 without any. */
+static uint32_t count_recent(const struct sl_node *node)
+{
+    uint32_t n = 0;
+    while (n < node->n_distances && node->distances[node->n_distances - 1 - n].epoch + DISTANCE_EPOCHS >= node->epoch) n++;
+    return n;
+}
+
+bool epoch_is_experienced(const struct sl_node *node)
+{
+    return count_recent(node) > 0;
+}
+
+/* Middle of the recent distances, or of all when none is recent, by insertion into a copy. 0 without any. */
 static double median_distance(const struct sl_node *node)
 {
     double sorted[DISTANCES_MAX];
-    for (uint32_t i = 0; i < node->n_distances; i++) {
+    uint32_t n_recent = count_recent(node), n = n_recent ? n_recent : node->n_distances;
+    const struct distance *first = node->distances + node->n_distances - n;
+    for (uint32_t i = 0; i < n; i++) {
         uint32_t at = i;
-        for (; at > 0 && sorted[at - 1] > node->distances[i]; at--) sorted[at] = sorted[at - 1];
-        sorted[at] = node->distances[i];
+        for (; at > 0 && sorted[at - 1] > first[i].value; at--) sorted[at] = sorted[at - 1];
+        sorted[at] = first[i].value;
     }
-    return node->n_distances ? sorted[node->n_distances / 2] : 0;
+    return n ? sorted[n / 2] : 0;
 }
 
 /*
@@ -36,13 +50,13 @@ double epoch_radius(const struct sl_node *node)
 
 double epoch_reference_slack(const struct sl_node *node)
 {
-    return node->n_distances ? 1.5 * median_distance(node) + node->config.cohort_radius_min : INFINITY;
+    return epoch_is_experienced(node) ? 1.5 * median_distance(node) + node->config.cohort_radius_min : INFINITY;
 }
 
 static void remember_distance(struct sl_node *node, double distance)
 {
-    if (node->n_distances == DISTANCES_MAX) memmove(node->distances, node->distances + 1, sizeof(double) * --node->n_distances);
-    node->distances[node->n_distances++] = distance;
+    if (node->n_distances == DISTANCES_MAX) memmove(node->distances, node->distances + 1, sizeof(struct distance) * --node->n_distances);
+    node->distances[node->n_distances++] = (struct distance){.value = distance, .epoch = node->epoch};
 }
 
 /* ---- beginning ---- */
@@ -202,6 +216,7 @@ static uint32_t cohorts_needed(const struct sl_node *node)
 {
     uint32_t there = sl_view_count_live(&node->view) / node->config.cohort_size;
     if (there > node->config.merge_needed) there = node->config.merge_needed;
+    if (there > node->config.merge_pulls) there = node->config.merge_pulls;         /* no node can do better without a cohort of its own */
     return there > 0 ? there : 1;
 }
 

@@ -112,7 +112,7 @@ static void choose_at_random(struct sl_node *node, uint32_t n_wanted)
 
 static void choose_candidates(struct sl_node *node)
 {
-    uint32_t n_wanted = 2 * node->config.cohort_size;
+    uint32_t n_wanted = (covers(node) ? 2 : 4) * node->config.cohort_size;
     if (n_wanted < node->config.cohort_max_size) n_wanted = node->config.cohort_max_size;
     if (n_wanted > SL_CANDIDATES_MAX) n_wanted = SL_CANDIDATES_MAX;
     node->formation.n_candidates = node->formation.n_group = 0;
@@ -234,12 +234,13 @@ static bool is_candidate(const struct sl_node *node, const struct sl_propose *pr
     return false;
 }
 
-/* Is this radius within the descriptor's limits and near our own estimate? A node without experience has only the limits. */
+/* Is this radius within the descriptor's limits and near our own estimate? A node that saw no aggregate lately has only the limits: nodes whose
+ * estimates have drifted apart would otherwise refuse one another for ever. */
 static bool radius_fits(const struct sl_node *node, uint32_t offered_q)
 {
     double offered = offered_q / 65536.0, own = epoch_radius(node), slack = 1 + 1e-4;
     bool allowed = offered * slack >= node->config.cohort_radius_min && offered <= node->config.cohort_radius_max * slack;
-    return allowed && (node->n_distances == 0 || (offered <= 1.5 * own * slack && own <= 1.5 * offered * slack));
+    return allowed && (!epoch_is_experienced(node) || (offered <= 1.5 * own * slack && own <= 1.5 * offered * slack));
 }
 
 static bool is_acceptable(const struct sl_node *node, const struct sl_propose *propose, const uint8_t from[32])
@@ -373,9 +374,7 @@ static void give_up(struct sl_node *node)
 static void make_roster(struct sl_node *node)
 {
     struct formation *formation = &node->formation;
-    uint32_t chosen[SL_COHORT_MAX], n_here = count_answers(node, formation->n_candidates);
-    uint32_t n_max = covers(node) || n_here + 1 <= node->config.cohort_max_size ? node->config.cohort_max_size : node->config.cohort_size;
-    uint32_t n_chosen = choose_members(node, n_max, chosen);
+    uint32_t chosen[SL_COHORT_MAX], n_chosen = choose_members(node, node->config.cohort_max_size, chosen);
     if (n_chosen + 1 < node->config.cohort_min_size) {
         give_up(node);
         return;

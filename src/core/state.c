@@ -7,9 +7,11 @@
  * The durable state: magic, network id, epoch, dim, distances, weights, anchor, checksum. Little endian, as all hosts we support;
  * a state of another host or format fails its checksum or its magic and the node starts from genesis.
  */
-static const uint8_t magic[16] = "starling state1";
+static const uint8_t magic[16] = "starling state2";
 
-enum { HEAD_SIZE = 16 + 32 + 8 + 4 + 4 + 8 * DISTANCES_MAX };
+_Static_assert(sizeof(struct distance) == 16, "stored as it lies in memory");
+
+enum { HEAD_SIZE = 16 + 32 + 8 + 4 + 4 + 16 * DISTANCES_MAX };
 
 size_t state_size(const struct sl_node *node)
 {
