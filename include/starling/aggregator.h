@@ -9,7 +9,7 @@
 
 /*
  * A merge rule: several vectors in, one out. It sees no identities and keeps no state. Rules are const tables in the
- * file that implements them; src/config/registry.c lists them.
+ * file that implements them; src/config/registry.c lists those that have a name in merge.rule.
  */
 
 struct sl_input {
@@ -39,5 +39,12 @@ struct sl_aggregator {
     int (*combine)(const struct sl_input *inputs, uint32_t n_inputs, uint32_t dim,
                    const struct sl_rule_params *params, struct sl_arena *scratch, float *out);
 };
+
+/* The rules of src/share. All of them treat an input of weight 0 as absent: it counts neither as a vector nor as one of the
+ * n inputs that f is compared with. Sums are double, in the order of the inputs. */
+extern const struct sl_aggregator sl_aggregator_mean;                    /* "mean" */
+extern const struct sl_aggregator sl_aggregator_median;                  /* "median" */
+extern const struct sl_aggregator sl_aggregator_trimmed_mean;            /* "trmean": f */
+extern const struct sl_aggregator sl_aggregator_geometric_median;        /* "geomed": nu, T, start */
 
 #endif

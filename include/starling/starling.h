@@ -7,6 +7,7 @@
 #include "starling/config.h"
 #include "starling/error.h"
 #include "starling/event.h"
+#include "starling/identity.h"
 #include "starling/model.h"
 #include "starling/node.h"
 #include "starling/status.h"

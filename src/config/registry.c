@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "learn/models.h"
-#include "share/aggregators.h"
+#include "starling/aggregator.h"
 #include "starling/error.h"
 
 enum { WIDTH_MAX = 65536, PARAMETER_MAX = 1000000, PIECE_MAX = 64 };

@@ -2,8 +2,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "share/aggregators.h"
 #include "share/columns.h"
+#include "starling/aggregator.h"
 #include "starling/error.h"
 
 enum { LANES = 8 };          /* partial sums of a squared distance: a fixed order that vector instructions can follow */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "share/aggregators.h"
 #include "share/columns.h"
+#include "starling/aggregator.h"
 #include "starling/error.h"
 
 static size_t scratch_size(uint32_t n_inputs_max, uint32_t dim)

@@ -6,14 +6,12 @@
 #include <stdint.h>
 
 #include "starling/config.h"
+#include "starling/identity.h"
 
 /*
  * Admission: msgpack array [invite key, issuer's signature, subject id, expiry (unix seconds), invite's signature].
  * The operator signs H("invite", network, invite key); the invite key signs H("admit", network, subject id, expiry).
  */
-
-/* id = BLAKE2b("id", network id, sign_public). */
-void sl_identity_id(const uint8_t network_id[32], const uint8_t sign_public[32], uint8_t out[32]);
 
 /* Issues one. operator_secret and invite_secret are Ed25519 secrets (64 bytes). Returns its size (<= SL_CERTIFICATE_MAX). */
 size_t sl_certificate_issue(const uint8_t network_id[32], const uint8_t operator_secret[64], const uint8_t invite_secret[64],
@@ -22,10 +20,5 @@ size_t sl_certificate_issue(const uint8_t network_id[32], const uint8_t operator
 /* Two signature checks. SL_ERROR_MALFORMED, SL_ERROR_BAD_CERTIFICATE (wrong subject, expired, or a signature fails). */
 int sl_certificate_verify(const uint8_t *bytes, size_t size, const uint8_t network_id[32], const uint8_t operator_key[32],
                           const uint8_t subject[32], uint64_t now_s);
-
-/* A complete identity from one 32-byte seed: the signing and transport key pairs (labels "sign", "transport"), the id and a certificate made with a
- * fresh invite key (label "invite"). For the simulator and for prepared networks; transport_secret goes to the driver. */
-void sl_identity_from_seed(const uint8_t seed[32], const uint8_t network_id[32], const uint8_t operator_secret[64], const char *address,
-                           uint64_t expires_s, struct sl_identity *out, uint8_t transport_secret[32]);
 
 #endif

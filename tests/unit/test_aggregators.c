@@ -7,7 +7,7 @@
 
 #include "base/rng.h"
 #include "config/registry.h"
-#include "share/aggregators.h"
+#include "starling/aggregator.h"
 #include "starling/error.h"
 
 enum { ROWS_MAX = 32, SCRATCH = 1 << 17 };

@@ -5,7 +5,7 @@
 #include <time.h>
 
 #include "base/rng.h"
-#include "share/aggregators.h"
+#include "starling/aggregator.h"
 #include "starling/error.h"
 
 /* How long one merge takes, for each rule: bench_aggregate [DIM [INPUTS]]. The best of several runs, one thread. */
