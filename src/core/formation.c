@@ -239,7 +239,7 @@ static bool is_candidate(const struct sl_node *node, const struct sl_propose *pr
 static bool radius_fits(const struct sl_node *node, uint32_t offered_q)
 {
     double offered = offered_q / 65536.0, own = epoch_radius(node), slack = 1 + 1e-4;
-    bool allowed = offered * slack >= node->config.cohort_radius_min && offered <= node->config.cohort_radius_max * slack;
+    bool allowed = offered_q >= radius_q(node->config.cohort_radius_min) && offered_q <= radius_q(node->config.cohort_radius_max);
     return allowed && (!epoch_is_experienced(node) || (offered <= 1.5 * own * slack && own <= 1.5 * offered * slack));
 }
 
