@@ -84,7 +84,7 @@ struct fetch {
 
 enum formation_state { FORMATION_IDLE, FORMATION_FREE, FORMATION_PROPOSED, FORMATION_JOINED, FORMATION_DONE };
 
-struct proposal { uint8_t from[32], hash[32]; uint32_t size; uint8_t bytes[PROPOSE_MAX]; bool of_leader; };
+struct proposal { uint8_t from[32], hash[32]; uint64_t lot; uint32_t size; uint8_t bytes[PROPOSE_MAX]; };
 
 struct answer { bool here; uint32_t size; uint8_t bytes[JOIN_MAX]; };
 

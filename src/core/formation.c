@@ -227,6 +227,37 @@ static void join(struct sl_node *node, const struct proposal *proposal)
     send_join(node);
 }
 
+static uint32_t count_answers(const struct sl_node *node, uint32_t n_candidates)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < n_candidates; i++) n += node->formation.answers[i].here;
+    return n;
+}
+
+static void release(struct sl_node *node, const struct contact *to)
+{
+    size_t size;
+    struct sl_writer writer = node_begin(node, SL_MESSAGE_RELEASED, node->epoch, node->formation.own.hash, 256);
+    sl_write_released(&writer);
+    const uint8_t *bytes = node_seal(node, &writer, SL_MESSAGE_RELEASED, &size);
+    links_send_to(node, to, bytes, size);
+}
+
+static void give_up(struct sl_node *node)
+{
+    struct formation *formation = &node->formation;
+    for (uint32_t i = 0; i < formation->n_candidates; i++)
+        if (formation->answers[i].here) release(node, &formation->candidates[i]);
+    formation->state = FORMATION_FREE;
+}
+
+/* Joins; an own PROPOSE that found no roster yet is given up for it. */
+static void answer(struct sl_node *node, const struct proposal *proposal)
+{
+    if (node->formation.state == FORMATION_PROPOSED) give_up(node);
+    join(node, proposal);
+}
+
 static bool is_candidate(const struct sl_node *node, const struct sl_propose *propose)
 {
     for (uint32_t i = 0; i < propose->n_candidates; i++)
@@ -271,7 +302,7 @@ void formation_on_propose(struct sl_node *node, struct link *link, const struct 
         send_join(node);                                /* our answer was lost */
         return;
     }
-    if (formation->state != FORMATION_FREE && formation->state != FORMATION_JOINED) return;
+    if (formation->state == FORMATION_IDLE || formation->state == FORMATION_DONE) return;
     for (uint32_t i = 0; i < formation->n_proposals; i++)
         if (sl_hash_equal(formation->proposals[i].from, link->id)) return;          /* one per identity and epoch */
     if (formation->n_proposals == PROPOSALS_MAX || sl_read_propose(envelope, &propose) != SL_OK || !is_acceptable(node, &propose, link->id)) return;
@@ -280,21 +311,31 @@ void formation_on_propose(struct sl_node *node, struct link *link, const struct 
 
     struct proposal *proposal = &formation->proposals[formation->n_proposals++];
     proposal->size = (uint32_t)envelope->size;
-    proposal->of_leader = leads_own_group(node, link->id);
+    proposal->lot = lot_of(sl_view_position(&node->view, link->id));
     memcpy(proposal->from, link->id, 32);
     memcpy(proposal->hash, hash, 32);
     memcpy(proposal->bytes, envelope->bytes, envelope->size);
-    if (formation->state == FORMATION_FREE && proposal->of_leader && node->deadlines[DEADLINE_ROSTER] != SL_NEVER) join(node, proposal);
+    bool may_answer = formation->state == FORMATION_FREE || formation->state == FORMATION_PROPOSED;
+    if (may_answer && formation->wave == 1 && leads_own_group(node, link->id)) answer(node, proposal);
 }
 
-/* Of the acceptable PROPOSEs a random one; those that were tried are gone from the list. */
-static void answer_any(struct sl_node *node)
+/*
+ * Where all see the same ring the PROPOSE with the lowest lot, so that rivals end in one cohort; a rival nobody answered yields to it. Elsewhere a random
+ * one: there an initiator could pick its victims, but not their choice.
+ */
+static void answer_best(struct sl_node *node)
 {
     struct formation *formation = &node->formation;
-    if (formation->state != FORMATION_FREE || formation->n_proposals == 0) return;
+    if (formation->n_proposals == 0) return;
 
     uint32_t chosen = sl_rng_below(&node->draw, formation->n_proposals);
-    join(node, &formation->proposals[chosen]);
+    for (uint32_t i = 0; covers(node) && i < formation->n_proposals; i++)
+        if (formation->proposals[i].lot < formation->proposals[chosen].lot) chosen = i;
+
+    uint64_t own_lot = lot_of(node->view.ring_positions[node->view.own_place]);
+    bool yields = covers(node) && formation->state == FORMATION_PROPOSED && count_answers(node, formation->n_candidates) == 0 &&
+                  formation->proposals[chosen].lot < own_lot;
+    if (formation->state == FORMATION_FREE || yields) answer(node, &formation->proposals[chosen]);
 }
 
 /* ---- the roster ---- */
@@ -326,22 +367,6 @@ static uint32_t choose_members(struct sl_node *node, uint32_t n_max, uint32_t ch
     return n;
 }
 
-static void release(struct sl_node *node, const struct contact *to)
-{
-    size_t size;
-    struct sl_writer writer = node_begin(node, SL_MESSAGE_RELEASED, node->epoch, node->formation.own.hash, 256);
-    sl_write_released(&writer);
-    const uint8_t *bytes = node_seal(node, &writer, SL_MESSAGE_RELEASED, &size);
-    links_send_to(node, to, bytes, size);
-}
-
-static uint32_t count_answers(const struct sl_node *node, uint32_t n_candidates)
-{
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < n_candidates; i++) n += node->formation.answers[i].here;
-    return n;
-}
-
 /* Members in the order of their ids, this node among them. */
 static void order_roster(struct sl_node *node, const uint32_t *chosen, uint32_t n_chosen, struct sl_roster *roster)
 {
@@ -361,14 +386,6 @@ static void order_roster(struct sl_node *node, const uint32_t *chosen, uint32_t 
         roster->joins[at].bytes = answer->bytes;
         roster->joins[at].size = answer->size;
     }
-}
-
-static void give_up(struct sl_node *node)
-{
-    struct formation *formation = &node->formation;
-    for (uint32_t i = 0; i < formation->n_candidates; i++)
-        if (formation->answers[i].here) release(node, &formation->candidates[i]);
-    formation->state = FORMATION_FREE;
 }
 
 static void make_roster(struct sl_node *node)
@@ -515,7 +532,7 @@ void formation_on_deadline(struct sl_node *node, enum deadline purpose)
     case DEADLINE_AGAIN: repeat(node); break;
     case DEADLINE_ANSWER:
         if (formation->wave == 2 && formation->state == FORMATION_JOINED) formation->state = FORMATION_FREE;        /* the first initiator is gone */
-        answer_any(node);
+        answer_best(node);
         break;
     case DEADLINE_ROSTER:
         if (formation->state == FORMATION_PROPOSED) make_roster(node);
