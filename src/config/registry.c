@@ -202,5 +202,9 @@ int sl_rule_params_parse(const char *text, struct sl_rule_params *params, char *
 const struct sl_model *const sl_models[] = {&sl_model_softmax, &sl_model_mlp, &sl_model_ridge, NULL};
 
 const struct sl_aggregator *const sl_aggregators[] = {
-    &sl_aggregator_mean, &sl_aggregator_median, &sl_aggregator_trimmed_mean, &sl_aggregator_geometric_median, NULL,
+    &sl_aggregator_mean,
+    &sl_aggregator_median,
+    &sl_aggregator_trimmed_mean,
+    &sl_aggregator_geometric_median,
+    NULL,
 };
