@@ -254,8 +254,8 @@ static bool was_invited(const struct sl_propose *propose, const uint8_t initiato
 }
 
 /*
- * Every member admitted, every member's signature under the RESULT. The RESULT names the whole chain by hash, so it stands for the JOINs, the PROPOSE and the ROSTER too:
- * their own signatures need no second look here.
+ * Every member admitted, every member's signature under the RESULT. The RESULT names the whole chain by hash, so it stands for the JOINs, the PROPOSE and the
+ * ROSTER too: their own signatures need no second look here.
  */
 static int check_members(struct sl_node *node, const struct proof *proof, struct aggregate *out)
 {

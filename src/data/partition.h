@@ -19,8 +19,8 @@ struct sl_partitioner {
 
 extern const struct sl_partitioner *const sl_partitioners[];      /* NULL-terminated */
 
-/* "iid", "dirichlet:0.5" (labels per node ~ Dirichlet), "shards:K" (K label shards a node), "quantity:0.5" (row counts ~ Dirichlet), "by:COLUMN" or "by:FILE:COLUMN"
- * (natural clients, grouped whole into n_nodes groups; the clients must have been read with the dataset). Every node gets at least one row.
+/* "iid", "dirichlet:0.5" (labels per node ~ Dirichlet), "shards:K" (K label shards a node), "quantity:0.5" (row counts ~ Dirichlet), "by:COLUMN" or
+ * "by:FILE:COLUMN" (natural clients, grouped whole into n_nodes groups; the clients must have been read with the dataset). Every node gets at least one row.
  * SL_ERROR_FORMAT, _OUT_OF_RANGE, _TOO_FEW, _NO_MEMORY. */
 int sl_partition(const struct sl_dataset *dataset, uint32_t n_nodes, const char *specification, uint64_t seed, uint32_t *owner,
                  char *why, size_t why_size);

@@ -11,9 +11,10 @@
 #include "starling/trainer.h"
 
 /*
- * Local training: at most train.steps mini-batch steps per job (SGD with momentum and weight decay; momentum starts at zero in every job), rows in a fresh random
- * order that is reshuffled when used up; models with `fit` make one proximal fit with train.lambda instead. A share data.holdback of the rows (at least one when the
- * share is above zero and there are 5 rows or more, chosen once from `seed`) is kept back and only scored. Nothing is allocated while a job runs.
+ * Local training: at most train.steps mini-batch steps per job (SGD with momentum and weight decay; momentum starts at zero in every job), rows in a
+ * fresh random order that is reshuffled when used up; models with `fit` make one proximal fit with train.lambda instead. A share data.holdback of the rows
+ * (at least one when the share is above zero and there are 5 rows or more, chosen once from `seed`) is kept back and only scored. Nothing is allocated
+ * while a job runs.
  *
  * data and rows stay with the caller and must outlive the trainer; several trainers may share one dataset.
  * Returns false with nothing allocated when memory is short or there are no rows.

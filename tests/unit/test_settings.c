@@ -40,7 +40,8 @@ static int read_text(const char *text)
 
 Test(settings, sections_and_dotted_names_mean_the_same)
 {
-    cr_assert_eq(read_text("# a comment\n\ndata\n    path = \"/some where/a b.csv\"   # with a blank\n    holdback = 0.25\ntrain.steps = 7\r\n"), SL_OK, "%s", why);
+    cr_assert_eq(read_text("# a comment\n\ndata\n    path = \"/some where/a b.csv\"   # with a blank\n    holdback = 0.25\ntrain.steps = 7\r\n"), SL_OK,
+                 "%s", why);
 
     cr_assert_str_eq(config.data_path, "/some where/a b.csv");
     cr_assert_eq(config.data_holdback, 0.25);
