@@ -84,7 +84,7 @@ struct fetch {
 
 enum formation_state { FORMATION_IDLE, FORMATION_FREE, FORMATION_PROPOSED, FORMATION_JOINED, FORMATION_DONE };
 
-struct proposal { uint8_t from[32], hash[32]; uint64_t lot; uint32_t size; uint8_t bytes[PROPOSE_MAX]; };
+struct proposal { uint8_t from[32], hash[32]; uint64_t lot; bool tried; uint32_t size; uint8_t bytes[PROPOSE_MAX]; };      /* tried: answered once */
 
 struct answer { bool here; uint32_t size; uint8_t bytes[JOIN_MAX]; };
 
@@ -92,8 +92,9 @@ struct formation {
     enum formation_state state;
     uint32_t wave;                                   /* 1 or 2; 0 before */
     bool proposed;                                   /* this epoch, either wave */
-    uint32_t n_proposals;
-    struct proposal proposals[PROPOSALS_MAX];        /* as a candidate */
+    uint32_t n_proposals, n_heard;
+    struct proposal proposals[PROPOSALS_MAX];        /* as a candidate, in this wave */
+    uint8_t heard[2 * PROPOSALS_MAX][32];            /* initiators of both waves: one PROPOSE each */
     struct proposal own;                             /* as an initiator, or the one that was joined */
     uint32_t n_candidates, n_group;                  /* as an initiator; the first n_group candidates are the own group */
     struct contact *candidates;                      /* SL_CANDIDATES_MAX each; contacts point into the view */
@@ -294,6 +295,9 @@ int roster_accept(struct sl_node *node, const struct sl_envelope *envelope, bool
 int join_open(struct sl_node *node, const uint8_t *bytes, size_t size, const uint8_t propose_hash[32], bool verify, struct sl_envelope *envelope,
               struct sl_join *out);
 int certificate_check(struct sl_node *node, const uint8_t id[32], const uint8_t *certificate, size_t size);
+/* May these two sit in one cohort: does neither refuse the other, and are all their keys distinct? A place is the number of the candidate, n_candidates for
+ * the initiator. */
+bool joins_suit(const struct sl_join *a, uint32_t place_a, const struct sl_join *b, uint32_t place_b);
 bool proposal_open(const struct sl_node *node, const struct proposal *proposal, struct sl_propose *out);
 
 /* cohort.c */

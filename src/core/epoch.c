@@ -187,7 +187,7 @@ static uint32_t collect(struct sl_node *node, struct sl_input *inputs, uint32_t 
         float *values = SL_TAKE(&node->scratch, float, node->n_block);
         if (!values) break;
         sl_mean_decode(aggregate->bytes, node->n_block, aggregate->bits, aggregate->exponent, values);
-        inputs[n++] = (struct sl_input){.values = values, .weight = 1};
+        inputs[n++] = (struct sl_input){.values = values, .weight = aggregate->n_members};
         *n_members += aggregate->n_members;
         float *anchor = SL_TAKE(&node->scratch, float, node->n_block);
         gather(node, node->anchor, anchor);

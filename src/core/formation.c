@@ -134,6 +134,19 @@ static void make_reference(struct sl_node *node)
     node->scratch.used = mark;
 }
 
+/* Bit per candidate with whom this node will not sit in a cohort. */
+static uint32_t unwanted(const struct sl_node *node, const struct proposal *proposal)
+{
+    struct sl_propose body;
+    uint32_t bits = 0;
+    if (!proposal_open(node, proposal, &body)) return 0;
+    for (uint32_t i = 0; i < body.n_candidates; i++) {
+        const struct sl_view_peer *peer = sl_view_find(&node->view, body.candidates[i]);
+        if (peer && peer->banned) bits |= (uint32_t)1 << i;
+    }
+    return bits;
+}
+
 /* Fresh keys and the JOIN that carries them, signed over H(PROPOSE). */
 static void make_join(struct sl_node *node, const struct proposal *propose)
 {
@@ -145,7 +158,7 @@ static void make_join(struct sl_node *node, const struct proposal *propose)
     sl_mask_keypair(seed, formation->box_public, formation->box_secret);
     sl_wipe(seed, sizeof seed);
 
-    struct sl_join join = {.certificate = node->self->certificate, .certificate_size = node->self->certificate_size};
+    struct sl_join join = {.certificate = node->self->certificate, .certificate_size = node->self->certificate_size, .refused = unwanted(node, propose)};
     memcpy(join.sign_public, node->self->sign_public, 32);
     memcpy(join.transport_public, node->self->transport_public, 32);
     memcpy(join.address, node->self->address, sizeof join.address);
@@ -252,8 +265,9 @@ static void give_up(struct sl_node *node)
 }
 
 /* Joins; an own PROPOSE that found no roster yet is given up for it. */
-static void answer(struct sl_node *node, const struct proposal *proposal)
+static void answer(struct sl_node *node, struct proposal *proposal)
 {
+    proposal->tried = true;                             /* a second JOIN would have other keys: two stories about one PROPOSE */
     if (node->formation.state == FORMATION_PROPOSED) give_up(node);
     join(node, proposal);
 }
@@ -303,13 +317,15 @@ void formation_on_propose(struct sl_node *node, struct link *link, const struct 
         return;
     }
     if (formation->state == FORMATION_IDLE || formation->state == FORMATION_DONE) return;
-    for (uint32_t i = 0; i < formation->n_proposals; i++)
-        if (sl_hash_equal(formation->proposals[i].from, link->id)) return;          /* one per identity and epoch */
+    for (uint32_t i = 0; i < formation->n_heard; i++)
+        if (sl_hash_equal(formation->heard[i], link->id)) return;                   /* one per identity and epoch */
     if (formation->n_proposals == PROPOSALS_MAX || sl_read_propose(envelope, &propose) != SL_OK || !is_acceptable(node, &propose, link->id)) return;
     const struct sl_view_peer *initiator = sl_view_find(&node->view, link->id);
     if (!node_verify(node, envelope, initiator->sign_public)) return;
 
     struct proposal *proposal = &formation->proposals[formation->n_proposals++];
+    memcpy(formation->heard[formation->n_heard++], link->id, 32);
+    proposal->tried = false;
     proposal->size = (uint32_t)envelope->size;
     proposal->lot = lot_of(sl_view_position(&node->view, link->id));
     memcpy(proposal->from, link->id, 32);
@@ -326,43 +342,61 @@ void formation_on_propose(struct sl_node *node, struct link *link, const struct 
 static void answer_best(struct sl_node *node)
 {
     struct formation *formation = &node->formation;
-    if (formation->n_proposals == 0) return;
-
-    uint32_t chosen = sl_rng_below(&node->draw, formation->n_proposals);
-    for (uint32_t i = 0; covers(node) && i < formation->n_proposals; i++)
-        if (formation->proposals[i].lot < formation->proposals[chosen].lot) chosen = i;
+    struct proposal *chosen = NULL;
+    for (uint32_t i = 0, n_open = 0; i < formation->n_proposals; i++) {
+        struct proposal *proposal = &formation->proposals[i];
+        if (proposal->tried) continue;
+        n_open++;
+        if (!chosen || (covers(node) ? proposal->lot < chosen->lot : sl_rng_below(&node->draw, n_open) == 0)) chosen = proposal;
+    }
+    if (!chosen) return;
 
     uint64_t own_lot = lot_of(node->view.ring_positions[node->view.own_place]);
     bool yields = covers(node) && formation->state == FORMATION_PROPOSED && count_answers(node, formation->n_candidates) == 0 &&
-                  formation->proposals[chosen].lot < own_lot;
-    if (formation->state == FORMATION_FREE || yields) answer(node, &formation->proposals[chosen]);
+                  chosen->lot < own_lot;
+    if (formation->state == FORMATION_FREE || yields) answer(node, chosen);
 }
 
 /* ---- the roster ---- */
 
-static bool refuses(const struct sl_join *join, uint32_t candidate)
+static bool is_chosen(const uint32_t *chosen, uint32_t n_chosen, uint32_t candidate)
 {
-    return join->refused >> candidate & 1;
+    for (uint32_t i = 0; i < n_chosen; i++)
+        if (chosen[i] == candidate) return true;
+    return false;
 }
 
-/* The largest set in candidate order in which nobody refuses anybody and all lie in one another's window. Returns its size; chosen: candidate numbers. */
+static bool is_in_window(const struct sl_node *node, const uint32_t *chosen, uint32_t n_chosen, uint32_t candidate)
+{
+    int32_t window = (int32_t)formation_window(node);
+    for (uint32_t i = 0; i < n_chosen; i++) {
+        int32_t apart = node->formation.offsets[candidate] - node->formation.offsets[chosen[i]];
+        if (apart > window || apart < -window) return false;
+    }
+    return true;
+}
+
+/* A set in which nobody refuses anybody, all keys are distinct and all lie in one another's window: in candidate order, but who refuses others comes last, lest
+ * the first of all keep out the rest. Returns its size without this node; chosen: candidate numbers. */
 static uint32_t choose_members(struct sl_node *node, uint32_t n_max, uint32_t chosen[SL_COHORT_MAX])
 {
     struct formation *formation = &node->formation;
-    uint32_t refused[SL_CANDIDATES_MAX] = {0}, n = 0;
-    int32_t window = (int32_t)formation_window(node);
-    for (uint32_t i = 0; i < formation->n_candidates && n + 1 < n_max; i++) {
-        struct sl_envelope envelope;
-        struct sl_join join;
-        if (!formation->answers[i].here) continue;
-        if (join_open(node, formation->answers[i].bytes, formation->answers[i].size, formation->own.hash, false, &envelope, &join) != SL_OK) continue;
-        bool fits = true;
-        for (uint32_t j = 0; j < n && fits; j++) {
-            int32_t apart = formation->offsets[i] - formation->offsets[chosen[j]];
-            fits = !refuses(&join, chosen[j]) && !(refused[chosen[j]] >> i & 1) && apart <= window && apart >= -window;
-        }
-        refused[i] = join.refused;
-        if (fits) chosen[n++] = i;
+    struct sl_join joins[SL_MESH_COHORT_MAX];
+    struct sl_envelope envelope;
+    uint32_t n = 0, places[SL_MESH_COHORT_MAX] = {formation->n_candidates};
+    if (join_open(node, formation->join.bytes, formation->join.size, formation->own.hash, false, &envelope, &joins[0]) != SL_OK) return 0;
+
+    for (uint32_t i = 0; i < 2 * formation->n_candidates && n + 1 < n_max; i++) {
+        uint32_t candidate = i % formation->n_candidates;
+        const struct answer *given = &formation->answers[candidate];
+        struct sl_join *join = &joins[n + 1];
+        if (!given->here || !is_in_window(node, chosen, n, candidate)) continue;
+        if (join_open(node, given->bytes, given->size, formation->own.hash, false, &envelope, join) != SL_OK) continue;
+        bool suits = (join->refused != 0) == (i >= formation->n_candidates);
+        for (uint32_t j = 0; j <= n && suits; j++) suits = joins_suit(join, candidate, &joins[j], places[j]);
+        if (!suits) continue;
+        chosen[n++] = candidate;
+        places[n] = candidate;
     }
     return n;
 }
@@ -407,9 +441,8 @@ static void make_roster(struct sl_node *node)
         give_up(node);
         return;
     }
-    for (uint32_t i = 0, next = 0; i < formation->n_candidates; i++) {
-        bool member = next < n_chosen && chosen[next] == i;
-        next += member;
+    for (uint32_t i = 0; i < formation->n_candidates; i++) {
+        bool member = is_chosen(chosen, n_chosen, i);
         if (member) links_send_to(node, &formation->candidates[i], bytes, size);
         else if (formation->answers[i].here) release(node, &formation->candidates[i]);
     }
@@ -525,6 +558,8 @@ static void repeat(struct sl_node *node)
 void formation_on_deadline(struct sl_node *node, enum deadline purpose)
 {
     struct formation *formation = &node->formation;
+    if (purpose != DEADLINE_FORMED && node->now_us >= time_of(node, 1)) return;      /* woken too late: nobody waits for us any more */
+
     switch (purpose) {
     case DEADLINE_PROPOSE:
         if (formation->state == FORMATION_FREE && !formation->proposed && formation->n_proposals == 0) propose(node);
@@ -551,7 +586,7 @@ void formation_end(struct sl_node *node)
     formation->state = FORMATION_IDLE;
     formation->wave = 0;
     formation->proposed = false;
-    formation->n_proposals = formation->n_candidates = 0;
+    formation->n_proposals = formation->n_heard = formation->n_candidates = 0;
     formation->join.here = false;
     sl_wipe(formation->mask_secret, sizeof formation->mask_secret);
     sl_wipe(formation->box_secret, sizeof formation->box_secret);

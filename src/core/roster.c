@@ -29,7 +29,7 @@ int join_open(struct sl_node *node, const uint8_t *bytes, size_t size, const uin
 
     uint8_t id[32];
     sl_identity_id(node->config.network_id, out->sign_public, id);
-    if (!sl_hash_equal(id, envelope->from)) return SL_ERROR_MISMATCH;
+    if (!sl_hash_equal(id, envelope->from) || sl_hash_equal(out->mask_public, out->box_public)) return SL_ERROR_MISMATCH;
     if (!verify) return SL_OK;
     if (!node_verify(node, envelope, out->sign_public)) return SL_ERROR_BAD_SIGNATURE;
     return certificate_check(node, id, out->certificate, out->certificate_size);
@@ -61,10 +61,16 @@ static uint32_t place_in(const struct sl_propose *propose, const uint8_t initiat
     return UINT32_MAX;
 }
 
-static bool keys_are_distinct(const struct sl_join *a, const struct sl_join *b)
+static bool refuses(const struct sl_join *join, uint32_t place)
 {
-    return !sl_hash_equal(a->mask_public, b->mask_public) && !sl_hash_equal(a->box_public, b->box_public) &&
-           !sl_hash_equal(a->mask_public, b->box_public) && !sl_hash_equal(a->box_public, b->mask_public);
+    return place < SL_CANDIDATES_MAX && join->refused >> place & 1;
+}
+
+bool joins_suit(const struct sl_join *a, uint32_t place_a, const struct sl_join *b, uint32_t place_b)
+{
+    bool keys_differ = !sl_hash_equal(a->mask_public, b->mask_public) && !sl_hash_equal(a->box_public, b->box_public) &&
+                       !sl_hash_equal(a->mask_public, b->box_public) && !sl_hash_equal(a->box_public, b->mask_public);
+    return keys_differ && !refuses(a, place_b) && !refuses(b, place_a);
 }
 
 /* Every JOIN against the PROPOSE and against those before it; fills the members. */
@@ -85,10 +91,8 @@ static int check_joins(struct sl_node *node, const struct sl_roster *roster, con
         places[i] = place_in(propose, formation->own.from, envelope.from);
         if (places[i] == UINT32_MAX || (i > 0 && memcmp(cohort->members[i - 1].id, envelope.from, 32) >= 0)) return SL_ERROR_MALFORMED;
         if (!own && !node->view.overflowed && sl_view_ring_distance(&node->view, envelope.from) > formation_window(node)) return SL_ERROR_OUT_OF_RANGE;
-        for (uint32_t j = 0; j < i; j++) {
-            bool refused = (places[i] < 32 && joins[j].refused >> places[i] & 1) || (places[j] < 32 && joins[i].refused >> places[j] & 1);
-            if (refused || !keys_are_distinct(&joins[i], &joins[j])) return SL_ERROR_MISMATCH;
-        }
+        for (uint32_t j = 0; j < i; j++)
+            if (!joins_suit(&joins[i], places[i], &joins[j], places[j])) return SL_ERROR_MISMATCH;
         fill_member(&cohort->members[i], &envelope, &joins[i]);
         if (own) cohort->own = i;
         if (places[i] == propose->n_candidates) cohort->initiator = i;
