@@ -503,6 +503,15 @@ static void on_list(struct sl_node *node, const struct sl_envelope *envelope)
     sl_body_hash(envelope->body, envelope->body_size, list->announced_hash);
 }
 
+static void on_refuse(struct sl_node *node, const struct member *from, const struct sl_envelope *envelope)
+{
+    struct sl_refuse body;
+    if (sl_read_refuse(envelope, &body) != SL_OK) return;
+
+    node_trace(node, SL_TRACE_REFUSED, from->id, body.reason, 0, SL_OK);
+    set_void(node, STEP_COMMIT, from->id);
+}
+
 void cohort_on_message(struct sl_node *node, struct link *link, const struct sl_envelope *envelope)
 {
     struct cohort *cohort = &node->cohort;
@@ -519,10 +528,7 @@ void cohort_on_message(struct sl_node *node, struct link *link, const struct sl_
     case SL_MESSAGE_OPEN: on_step(node, from, HELD_OPEN, STEP_OPEN, envelope); break;
     case SL_MESSAGE_RESULT: on_step(node, from, HELD_RESULT, STEP_RESULT, envelope); break;
     case SL_MESSAGE_LIST: on_list(node, envelope); break;
-    default:
-        node_trace(node, SL_TRACE_REFUSED, from->id, 0, 0, SL_OK);
-        set_void(node, STEP_COMMIT, from->id);
-        break;
+    default: on_refuse(node, from, envelope); break;
     }
     advance(node);
 }

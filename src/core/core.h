@@ -23,7 +23,7 @@ enum {
     PROPOSALS_MAX = 4,               /* acceptable PROPOSEs a candidate chooses from */
     PROPOSE_MAX = 2048, JOIN_MAX = 1024,
     SMALL_MAX = 512,                 /* COMMIT, OPEN, RESULT: the largest is about 320 bytes */
-    WAITING_MAX = 1024,              /* a message that may wait for its connection */
+    WAITING_MAX = 1408,              /* a message that may wait for its connection: the largest is a PROPOSE to 32 candidates, 1,348 bytes */
     DISTANCES_MAX = 24,              /* distances of past aggregates, for the sharing radius */
     DISTANCE_EPOCHS = 4,             /* older ones say nothing about today */
     OWN_SLOTS = SL_EPOCHS_KEPT,
@@ -254,6 +254,7 @@ struct contact contact_of(const struct sl_view_peer *peer);
 
 /* transfer.c */
 void transfer_reset(struct sl_node *node, enum fetch_kind kind);
+void transfer_cancel(struct sl_node *node, enum fetch_kind kind, uint32_t index);
 void transfer_fetch(struct sl_node *node, enum fetch_kind kind, uint32_t index, const uint8_t peer[32], const uint8_t root[32],
                     uint8_t *to, size_t size, uint32_t element_size);
 void transfer_on_get(struct sl_node *node, struct link *link, const struct sl_envelope *envelope);

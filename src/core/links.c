@@ -70,7 +70,7 @@ static bool is_partner(const struct sl_node *node, const struct link *link)
     return false;
 }
 
-/* A free entry, or that of the connection that was silent longest, partners of the current cohort excepted. */
+/* A free entry, or that of the connection that was silent longest: strangers first, partners of the current cohort never. */
 static struct link *make_room(struct sl_node *node)
 {
     struct link *oldest = NULL;
@@ -78,7 +78,8 @@ static struct link *make_room(struct sl_node *node)
         struct link *link = &node->links.all[i];
         if (link->state == LINK_FREE) return link;
         if (link->state == LINK_DIALING || is_partner(node, link)) continue;
-        if (!oldest || link->used_us < oldest->used_us) oldest = link;
+        bool earlier = !oldest || (link->known == oldest->known ? link->used_us < oldest->used_us : !link->known);
+        if (earlier) oldest = link;
     }
     if (oldest) links_close(node, oldest);
     return oldest;
@@ -142,8 +143,8 @@ void links_send_to(struct sl_node *node, const struct contact *to, const uint8_t
         links_send(node, link, bytes, size);
         return;
     }
-    if (size <= WAITING_MAX) keep_waiting(node, to->id, bytes, size);
     dial(node, to);
+    if (size <= WAITING_MAX && is_dialing(node, to->id)) keep_waiting(node, to->id, bytes, size);     /* every dial ends, and its waiting messages with it */
 }
 
 /* Sends what waited for this peer; the bytes move to the out arena, where they live until the next step. */
@@ -185,6 +186,7 @@ static void link_is_known(struct sl_node *node, struct link *link, const uint8_t
     link->known = true;
     struct sl_view_peer *peer = sl_view_find(&node->view, id);
     if (peer && peer->banned) {
+        drop_waiting(node, id);
         links_close(node, link);
         return;
     }
@@ -310,11 +312,10 @@ void links_on_hello(struct sl_node *node, struct link *link, const struct sl_env
     }
     struct sl_view_peer *peer = link->state == LINK_OPEN ? sl_view_find(&node->view, link->id) : NULL;
     if (peer) {
-        bool first = !peer->clock_known;
         peer->clock_known = true;
         peer->clock_off_ms = clamp_ms(hello.time_us, node->now_us);
         if (is_far_off(node, peer->clock_off_ms) || node->clock_peers > 0) check_clock(node);
-        if (first && !link->hello_sent) say_hello(node, link);       /* so that the dialler learns our clock, once */
+        if (!link->hello_sent) say_hello(node, link);        /* so that the dialler learns our clock, once a link */
     }
 }
 

@@ -102,6 +102,7 @@ static void draw(struct sl_node *node, struct pull *pull)
 {
     struct pulls *pulls = &node->pulls;
     *pull = (struct pull){.state = PULL_IDLE};
+    transfer_cancel(node, FETCH_AGGREGATE, (uint32_t)(pull - pulls->all));       /* late chunks of the old one must not fill the new one */
     if (pulls->n_drawn >= DRAWN_MAX || pulls->n_asked >= DRAWS_PER_PULL * node->config.merge_pulls) return;
 
     const struct sl_view_peer *peer = sl_view_draw(&node->view, &node->draw, (const uint8_t(*)[32])pulls->drawn, pulls->n_drawn);
@@ -287,7 +288,8 @@ static bool is_counted(struct sl_node *node, const uint8_t id[32], const struct 
 {
     for (uint32_t i = 0; i < count_slots(node); i++) {
         const struct aggregate *aggregate = &node->pulls.slots[i];
-        if (aggregate != except && aggregate->used && aggregate->epoch == node->epoch && holds(aggregate, id)) return true;
+        bool counts = i < OWN_SLOTS ? aggregate->complete : aggregate->used;
+        if (aggregate != except && counts && aggregate->epoch == node->epoch && holds(aggregate, id)) return true;
     }
     return false;
 }

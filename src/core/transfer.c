@@ -18,6 +18,12 @@ void transfer_reset(struct sl_node *node, enum fetch_kind kind)
         if (node->fetches[i].kind == kind) node->fetches[i].kind = FETCH_FREE;
 }
 
+void transfer_cancel(struct sl_node *node, enum fetch_kind kind, uint32_t index)
+{
+    for (uint32_t i = 0; i < n_fetches; i++)
+        if (node->fetches[i].kind == kind && node->fetches[i].index == index) node->fetches[i].kind = FETCH_FREE;
+}
+
 static uint32_t count_bits(uint64_t bits)
 {
     uint32_t n = 0;
