@@ -226,7 +226,8 @@ static int open_proof(const struct sl_node *node, const struct sl_envelope *enve
     if (error == SL_OK) error = sl_envelope_open(proof->body.roster, proof->body.roster_size, node->config.network_id, &proof->roster_envelope);
     if (error != SL_OK) return error;
     if (propose.type != SL_MESSAGE_PROPOSE || proof->roster_envelope.type != SL_MESSAGE_ROSTER || propose.epoch != node->epoch ||
-        proof->roster_envelope.epoch != node->epoch || !sl_hash_equal(propose.from, proof->roster_envelope.from)) return SL_ERROR_MISMATCH;
+        proof->roster_envelope.epoch != node->epoch || !sl_hash_equal(propose.from, proof->roster_envelope.from) ||
+        !sl_hash_is_zero(propose.cohort)) return SL_ERROR_MISMATCH;
 
     error = sl_read_propose(&propose, &proof->propose);
     if (error == SL_OK) error = sl_read_roster(&proof->roster_envelope, &proof->roster);

@@ -1,0 +1,626 @@
+/* SPDX-License-Identifier: MIT */
+/* An aggregate counts only if all of it proves itself: a valid one of four puppets, and then every single part spoiled. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cluster.h"
+#include "forge.h"
+#include "starling/error.h"
+#include "wire/certificate.h"
+
+enum { N_LISTED = 12 };
+
+static struct stage *stage;
+static struct forged *forged;
+
+static void make_stage(void)
+{
+    stage = stage_new(&(struct stage_options){.n_puppets = 14, .n_listed = N_LISTED, .seed = 1, .settings = {"merge.pulls=2"}});
+    stage_start(stage);
+}
+
+static void drop_stage(void)
+{
+    forge_destroy(&forged);
+    stage_destroy(&stage);
+}
+
+TestSuite(pull, .init = make_stage, .fini = drop_stage);
+
+/* The puppet whose aggregate was asked for last, in this epoch. */
+static uint32_t asked(void)
+{
+    const struct sent *sent = stage_last(stage, SL_MESSAGE_PULL);
+    cr_assert_not_null(sent, "nobody was asked");
+    return sent->to;
+}
+
+static uint32_t n_pulled(void)
+{
+    return stage->told[SL_TRACE_PULLED].n;
+}
+
+/* To the time of pulling; a cohort of the puppet that was asked and three others, `last` among them (or any). Not made yet. */
+static void to_pulling_with(uint32_t last)
+{
+    forge_destroy(&forged);
+    stage_next_epoch(stage);
+    stage_connect_all(stage);
+    stage_to_phase(stage, .879);
+    stage_forget(stage);
+    stage_to_phase(stage, .881);
+    uint32_t members[4] = {asked()}, n = 1;
+    if (last != UINT32_MAX && last != members[0]) members[n++] = last;
+    for (uint32_t i = 0; n < 4; i++) {
+        bool here = false;
+        for (uint32_t j = 0; j < n; j++) here |= members[j] == i;
+        if (!here && stage_count_to(stage, SL_MESSAGE_PULL, i) == 0) members[n++] = i;
+    }
+    forged = forge_new(stage, members[0], members, 4);
+}
+
+static void to_pulling(void)
+{
+    to_pulling_with(UINT32_MAX);
+}
+
+static void serve(void)
+{
+    forge_say_aggregate(forged, forged->initiator);
+    for (uint32_t i = 0; i < forged->mean_tree.n_chunks; i++) forge_say_chunk(forged, forged->initiator, &forged->mean_tree, forged->mean, i);
+}
+
+static void expect_refused(const char *what)
+{
+    uint32_t n_before = n_pulled();
+    serve();
+    cr_assert_eq(n_pulled(), n_before, "%s", what);
+    cr_assert_eq(stage_count(stage, SL_MESSAGE_GET), 0, "%s: no chunk of it is asked for", what);
+    cr_assert_geq(stage->told[SL_TRACE_PULL_FAILED].n, 1, "%s", what);
+}
+
+/* ---- a valid one ---- */
+
+Test(pull, counts_a_valid_aggregate)
+{
+    to_pulling();
+    forge_aggregate(forged);
+    serve();
+
+    cr_assert_eq(n_pulled(), 1);
+    cr_assert_eq(stage_status(stage).aggregates_pulled, 1);
+}
+
+Test(pull, counts_members_it_does_not_know_if_they_are_admitted)
+{
+    to_pulling_with(N_LISTED);           /* admitted, but on no list of ours */
+    forge_aggregate(forged);
+    serve();
+
+    cr_assert_eq(n_pulled(), 1);
+}
+
+Test(pull, asks_identities_it_has_drawn_and_each_once)
+{
+    to_pulling();
+    cr_assert_eq(stage_count(stage, SL_MESSAGE_PULL), 2, "merge.pulls");
+    cr_assert_neq(stage->sent[0].to, stage->sent[1].to);
+}
+
+/* ---- every part spoiled ---- */
+
+Test(pull, refuses_an_aggregate_with_any_signature_spoiled)
+{
+    for (uint32_t i = 0; i < 4; i++) {
+        to_pulling();
+        forge_aggregate(forged);
+        forged->members[i].result_signature[10] ^= 1;
+        expect_refused("a signature");
+    }
+}
+
+Test(pull, refuses_an_aggregate_with_two_signatures_exchanged)
+{
+    to_pulling();
+    forge_aggregate(forged);
+    const uint8_t *kept = forged->aggregate.signatures[0];
+    forged->aggregate.signatures[0] = forged->aggregate.signatures[1];
+    forged->aggregate.signatures[1] = kept;
+    expect_refused("signatures exchanged");
+}
+
+Test(pull, refuses_an_aggregate_with_a_signature_missing)
+{
+    to_pulling();
+    forge_aggregate(forged);
+    forged->aggregate.signers = 7;
+    forged->aggregate.n_signatures = 3;
+    expect_refused("three of four signed");
+}
+
+Test(pull, refuses_an_aggregate_signed_only_by_those_it_says_are_in_the_sum)
+{
+    to_pulling();
+    forge_aggregate(forged);
+    forged->result.members = 7;
+    forge_results(forged);
+    forged->aggregate.signers = 7;
+    forged->aggregate.n_signatures = 3;
+    expect_refused("a part of the roster");
+}
+
+Test(pull, refuses_an_aggregate_with_more_members_than_the_roster)
+{
+    to_pulling();
+    forge_aggregate(forged);
+    forged->result.members = 31;
+    forge_results(forged);
+    expect_refused("a bit too many");
+}
+
+Test(pull, refuses_an_aggregate_with_any_byte_of_the_result_spoiled)
+{
+    to_pulling();
+    forge_aggregate(forged);
+    size_t n = forged->result_size;
+    for (size_t i = 1; i < n; i += 7) {
+        to_pulling();
+        forge_aggregate(forged);
+        forged->result_bytes[i] ^= 1;
+        uint32_t n_before = n_pulled();
+        serve();
+        cr_assert_eq(n_pulled(), n_before, "byte %zu", i);
+    }
+}
+
+Test(pull, refuses_an_aggregate_with_any_byte_of_the_lists_spoiled)
+{
+    for (int list = 0; list < 2; list++)
+        for (size_t i = 2; i < 170; i += 13) {
+            to_pulling();
+            forge_aggregate(forged);
+            forged->list_bytes[list][i % forged->list_size[list]] ^= 1;
+            uint32_t n_before = n_pulled();
+            serve();
+            cr_assert_eq(n_pulled(), n_before, "list %d byte %zu", list, i);
+        }
+}
+
+Test(pull, refuses_an_aggregate_with_its_lists_exchanged)
+{
+    to_pulling();
+    forge_aggregate(forged);
+    forged->aggregate.lists[0] = forged->list_bytes[1];
+    forged->aggregate.lists[1] = forged->list_bytes[0];
+    expect_refused("lists exchanged");
+}
+
+Test(pull, refuses_an_aggregate_with_lists_of_other_steps)
+{
+    to_pulling();
+    forge_seal_propose(forged);
+    forge_joins(forged);
+    forge_roster(forged);
+    forge_vectors(forged);
+    forge_list(forged, STEP_COMMIT);                     /* the number of a step that has no list */
+    forge_opens(forged);
+    forge_list(forged, STEP_LIST_OPEN);
+    forge_sum(forged);
+    forge_results(forged);
+    expect_refused("another step");
+}
+
+Test(pull, refuses_an_aggregate_with_a_list_of_another_length)
+{
+    to_pulling();
+    forge_seal_propose(forged);
+    forge_joins(forged);
+    forge_roster(forged);
+    forge_vectors(forged);
+    forged->n_members = 3;
+    forge_list(forged, STEP_LIST_COMMIT);
+    forged->n_members = 4;
+    forge_opens(forged);
+    forge_list(forged, STEP_LIST_OPEN);
+    forge_sum(forged);
+    forge_results(forged);
+    expect_refused("three hashes for four members");
+}
+
+Test(pull, refuses_an_aggregate_with_any_byte_of_the_roster_spoiled)
+{
+    for (size_t i = 120; i < 1800; i += 97) {
+        to_pulling();
+        forge_aggregate(forged);
+        if (i >= forged->roster_size - 66) break;        /* the initiator's signature: the RESULTs stand for it */
+        forged->roster_bytes[i] ^= 1;
+        uint32_t n_before = n_pulled();
+        serve();
+        cr_assert_eq(n_pulled(), n_before, "byte %zu", i);
+    }
+}
+
+Test(pull, refuses_an_aggregate_with_any_byte_of_the_propose_spoiled)
+{
+    for (size_t i = 3; i < 300; i += 11) {
+        to_pulling();
+        forge_aggregate(forged);
+        if (i >= forged->propose_size - 66) break;
+        forged->propose_bytes[i] ^= 1;
+        uint32_t n_before = n_pulled();
+        serve();
+        cr_assert_eq(n_pulled(), n_before, "byte %zu", i);
+    }
+}
+
+Test(pull, refuses_a_roster_in_another_order)
+{
+    to_pulling();
+    struct forged_member kept = forged->members[0];
+    forged->members[0] = forged->members[1];
+    forged->members[1] = kept;
+    forge_aggregate(forged);
+    expect_refused("not by id");
+}
+
+Test(pull, refuses_one_member_twice)
+{
+    to_pulling();
+    forge_seal_propose(forged);
+    forge_joins(forged);
+    memcpy(forged->members[1].join, forged->members[0].join, forged->members[0].join_size);
+    forged->members[1].join_size = forged->members[0].join_size;
+    forge_roster(forged);
+    forged->members[1].who = forged->members[0].who;
+    forge_vectors(forged);
+    forge_list(forged, STEP_LIST_COMMIT);
+    forge_opens(forged);
+    forge_list(forged, STEP_LIST_OPEN);
+    forge_sum(forged);
+    forge_results(forged);
+    expect_refused("one member twice");
+}
+
+Test(pull, refuses_a_roster_of_three)
+{
+    to_pulling();
+    uint32_t spare = forge_place(forged, forged->initiator) == 3 ? 0 : 3;
+    struct forged_member kept = forged->members[spare];
+    for (uint32_t i = spare; i < 3; i++) forged->members[i] = forged->members[i + 1];
+    forged->members[3] = kept;
+    forged->n_members = 3;
+    forge_aggregate(forged);
+    expect_refused("too small");
+    forged->n_members = 4;
+}
+
+Test(pull, refuses_a_member_who_was_not_invited)
+{
+    to_pulling();
+    for (uint32_t i = 0; i < forged->propose.n_candidates; i++) {
+        if (i > 0) continue;
+        memcpy(forged->propose.candidates[0], stage->puppets[13].id, 32);
+    }
+    forge_aggregate(forged);
+    expect_refused("not a candidate");
+}
+
+Test(pull, refuses_another_epoch)
+{
+    for (int shift = -1; shift <= 1; shift += 2) {
+        to_pulling();
+        forged->epoch = (uint64_t)((int64_t)forged->epoch + shift);
+        forge_aggregate(forged);
+        uint32_t n_before = n_pulled();
+        serve();
+        cr_assert_eq(n_pulled(), n_before, "shift %d", shift);
+    }
+}
+
+Test(pull, refuses_an_old_aggregate_under_a_new_envelope)
+{
+    to_pulling();
+    forged->epoch--;
+    forge_aggregate(forged);
+    forged->epoch++;
+    expect_refused("replayed");
+}
+
+Test(pull, refuses_another_number_of_bits)
+{
+    const uint32_t bits[] = {8, 32};
+    for (int i = 0; i < 2; i++) {
+        to_pulling();
+        forge_aggregate(forged);
+        forged->result.bits = bits[i];
+        forge_results(forged);
+        expect_refused("bits");
+    }
+}
+
+Test(pull, refuses_an_aggregate_without_the_identity_that_was_drawn)
+{
+    to_pulling();
+    uint32_t drawn = forged->initiator, place = forge_place(forged, drawn), other = drawn == 11 ? 10 : 11;
+    while (stage_count_to(stage, SL_MESSAGE_PULL, other) > 0 || forged->members[0].who == other || forged->members[1].who == other ||
+           forged->members[2].who == other || forged->members[3].who == other)
+        other--;
+    (void)place;
+    uint32_t members[4], n = 0;
+    for (uint32_t i = 0; i < 4; i++)
+        if (forged->members[i].who != drawn) members[n++] = forged->members[i].who;
+    members[n++] = other;
+    forge_destroy(&forged);
+    forged = forge_new(stage, members[0], members, 4);
+    forge_aggregate(forged);
+    forge_say_aggregate(forged, drawn);
+
+    cr_assert_eq(stage_count(stage, SL_MESSAGE_GET), 0);
+    cr_assert_geq(stage->told[SL_TRACE_PULL_FAILED].n, 1);
+}
+
+Test(pull, refuses_members_that_were_not_admitted)
+{
+    uint8_t invite_public[32], invite_secret[64], seed[32] = {5}, certificate[SL_PEER_CERTIFICATE_MAX];
+    crypto_sign_seed_keypair(invite_public, invite_secret, seed);
+    for (int which = 0; which < 3; which++) {
+        to_pulling_with(N_LISTED);
+        struct sl_identity *stranger = &stage->puppets[N_LISTED], kept = *stranger;
+        const uint8_t *issuer = which == 0 ? invite_secret : stage->operator_secret;
+        uint64_t expires_s = which == 1 ? stage->now_us / 1000000 - 1 : UINT32_MAX;
+        const uint8_t *subject = which == 2 ? stage->puppets[0].id : stranger->id;
+        stranger->certificate_size = (uint32_t)sl_certificate_issue(stage->config.network_id, issuer, invite_secret, subject, expires_s, certificate);
+        memcpy(stranger->certificate, certificate, stranger->certificate_size);
+        forge_aggregate(forged);
+        *stranger = kept;
+        expect_refused(which == 0 ? "another operator" : which == 1 ? "expired" : "of another");
+    }
+}
+
+Test(pull, refuses_an_aggregate_that_shares_a_member_with_one_that_counts)
+{
+    to_pulling();
+    uint32_t first = stage->sent[0].to, second = stage->sent[1].to, common = 0;
+    while (common == first || common == second) common++;
+    uint32_t a[4] = {first, common}, b[4] = {second, common}, n_a = 2, n_b = 2;
+    for (uint32_t i = 0; i < N_LISTED; i++) {
+        if (i == first || i == second || i == common) continue;
+        if (n_a < 4) a[n_a++] = i;
+        else if (n_b < 4) b[n_b++] = i;
+    }
+    forge_destroy(&forged);
+    forged = forge_new(stage, first, a, 4);
+    forge_aggregate(forged);
+    serve();
+    cr_assert_eq(n_pulled(), 1);
+
+    forge_destroy(&forged);
+    forged = forge_new(stage, second, b, 4);
+    forge_aggregate(forged);
+    stage_forget(stage);
+    expect_refused("overlap");
+}
+
+Test(pull, ignores_an_aggregate_that_nobody_asked_for)
+{
+    to_pulling();
+    forge_aggregate(forged);
+    uint32_t other = 0;
+    while (stage_count_to(stage, SL_MESSAGE_PULL, other) > 0) other++;
+    stage_forget(stage);
+    forge_say_aggregate(forged, other);
+
+    cr_assert_eq(stage->n_sent, 0);
+    cr_assert_eq(stage->told[SL_TRACE_PULL_FAILED].n, 0);
+}
+
+Test(pull, ignores_an_aggregate_outside_the_time_of_pulling)
+{
+    to_pulling();
+    forge_aggregate(forged);
+    stage_to_phase(stage, .98);
+    stage_forget(stage);
+    serve();
+
+    cr_assert_eq(stage->n_sent, 0);
+    cr_assert_eq(n_pulled(), 0);
+}
+
+/* ---- no, and silence ---- */
+
+static void say_none(uint32_t puppet, uint64_t epoch, const uint8_t member[32])
+{
+    struct sl_pull body = {.epoch = epoch};
+    memcpy(body.member, member, 32);
+    struct sl_writer writer = puppet_begin(stage, puppet, SL_MESSAGE_NONE, epoch, NULL);
+    sl_write_pull(&writer, &body);
+    puppet_say(stage, puppet, &writer, SL_MESSAGE_NONE);
+}
+
+Test(pull, draws_another_when_the_answer_is_no)
+{
+    to_pulling();
+    uint32_t first = asked();
+
+    say_none(first, stage_epoch(stage), stage->puppets[first].id);
+
+    cr_assert_eq(stage_count(stage, SL_MESSAGE_PULL), 3);
+    cr_assert_neq(asked(), first);
+}
+
+Test(pull, takes_a_no_only_from_the_one_it_asked_about_this_epoch)
+{
+    to_pulling();
+    uint32_t first = asked(), other = 0;
+    while (stage_count_to(stage, SL_MESSAGE_PULL, other) > 0) other++;
+
+    say_none(other, stage_epoch(stage), stage->puppets[first].id);
+    say_none(first, stage_epoch(stage) - 1, stage->puppets[first].id);
+    say_none(first, stage_epoch(stage), stage->puppets[other].id);
+
+    cr_assert_eq(stage_count(stage, SL_MESSAGE_PULL), 2);
+}
+
+Test(pull, asks_the_silent_once_more_and_then_others)
+{
+    to_pulling();
+    uint32_t first = asked();
+    stage_to_phase(stage, .969);
+
+    cr_assert_eq(stage_count_to(stage, SL_MESSAGE_PULL, first), 2);
+    cr_assert_geq(stage_count(stage, SL_MESSAGE_PULL), 6, "two asked twice, then two others");
+    cr_assert_leq(stage_count(stage, SL_MESSAGE_PULL), 12);
+}
+
+Test(pull, draws_another_when_the_connection_breaks)
+{
+    to_pulling();
+    uint32_t first = asked();
+    stage->refuses[first] = true;
+
+    stage_change(stage, stage->link[first], SL_LINK_DOWN, NULL);
+
+    cr_assert_eq(stage_count(stage, SL_MESSAGE_PULL), 3);
+}
+
+/* A peer proves an aggregate, sends none of it, and answers after another one has taken its place: its bytes must not count as the other's. */
+Test(pull, late_chunks_of_a_dropped_aggregate_do_not_stand_for_its_successor)
+{
+    to_pulling();
+    forge_aggregate(forged);
+    uint32_t slow = forged->initiator;
+    forge_say_aggregate(forged, slow);
+    cr_assert_eq(stage_count_to(stage, SL_MESSAGE_GET, slow), 1);
+    stage_to_phase(stage, .8805 + 4 / 48.0);             /* its time is over, another is drawn */
+    uint32_t next = asked();
+    cr_assert_neq(next, slow);
+
+    uint32_t members[4] = {next}, n = 1;
+    for (uint32_t i = 0; i < N_LISTED && n < 4; i++) {
+        bool is_used = i == next;
+        for (uint32_t j = 0; j < 4; j++) is_used |= forged->members[j].who == i;
+        if (!is_used && stage_count_to(stage, SL_MESSAGE_PULL, i) == 0) members[n++] = i;
+    }
+    cr_assert_eq(n, 4);
+    struct forged *successor = forge_new(stage, next, members, 4);
+    forge_aggregate(successor);
+    forge_say_aggregate(successor, next);
+    cr_assert_eq(stage_count_to(stage, SL_MESSAGE_GET, next), 1, "the successor is fetched from its own holder");
+
+    forge_say_chunk(forged, slow, &forged->mean_tree, forged->mean, 0);
+    cr_assert_eq(n_pulled(), 0);
+    forge_say_chunk(successor, next, &successor->mean_tree, successor->mean, 0);
+    cr_assert_eq(n_pulled(), 1);
+    forge_destroy(&successor);
+}
+
+/* ---- serving ---- */
+
+static void pull(uint32_t puppet, uint64_t epoch, const uint8_t member[32])
+{
+    struct sl_pull body = {.epoch = epoch};
+    memcpy(body.member, member, 32);
+    struct sl_writer writer = puppet_begin(stage, puppet, SL_MESSAGE_PULL, epoch, NULL);
+    sl_write_pull(&writer, &body);
+    puppet_say(stage, puppet, &writer, SL_MESSAGE_PULL);
+}
+
+static void finish_own_cohort(void)
+{
+    forged = forge_cohort(stage, 3);
+    forge_commit_all(forged);
+    forge_open_all(forged);
+    forge_say_list(forged, STEP_LIST_OPEN, 0);
+    forge_sum(forged);
+    forge_results(forged);
+    for (uint32_t i = 0; i < 3; i++) forge_say_result(forged, i, i);
+    cr_assert_eq(stage->node->cohort.state, COHORT_DONE);
+}
+
+Test(pull, serves_its_own_aggregate_for_three_epochs_to_anybody_known)
+{
+    finish_own_cohort();
+    uint64_t epoch = stage_epoch(stage);
+    for (uint32_t i = 0; i < 3; i++) {
+        stage_forget(stage);
+        pull(9, epoch, stage->self.id);
+        cr_assert_eq(stage_count_to(stage, SL_MESSAGE_AGGREGATE, 9), 1, "%u epochs later", i);
+        pull(9, epoch, stage->puppets[1].id);
+        cr_assert_eq(stage_count_to(stage, SL_MESSAGE_AGGREGATE, 9), 2, "any member may be named");
+        stage_next_epoch(stage);
+        stage_connect_all(stage);
+    }
+    stage_forget(stage);
+    pull(9, epoch + 10, stage->self.id);
+    pull(9, epoch, stage->puppets[9].id);
+    cr_assert_eq(stage_count_to(stage, SL_MESSAGE_NONE, 9), 2);
+}
+
+Test(pull, does_not_serve_a_cohort_that_is_not_finished)
+{
+    forged = forge_cohort(stage, 3);
+    forge_commit_all(forged);
+    forge_open_all(forged);
+    forge_say_list(forged, STEP_LIST_OPEN, 0);
+    cr_assert_eq(stage->node->cohort.state, COHORT_SUMMED);
+
+    pull(9, stage_epoch(stage), stage->self.id);
+
+    cr_assert_eq(stage_count_to(stage, SL_MESSAGE_NONE, 9), 1);
+}
+
+/* Its own cohort broke at the last step, but others may have finished it: then it may be pulled like any other. */
+Test(pull, may_pull_its_own_cohort_when_it_missed_the_last_signature)
+{
+    forged = forge_cohort(stage, 3);
+    forge_commit_all(forged);
+    forge_open_all(forged);
+    forge_say_list(forged, STEP_LIST_OPEN, 0);
+    struct sl_envelope envelope;
+    const struct sent *sent = stage_last(stage, SL_MESSAGE_RESULT);
+    cr_assert_eq(sl_envelope_open(sent->bytes, sent->size, stage->config.network_id, &envelope), SL_OK);
+    forge_sum(forged);
+    forge_results(forged);
+    memcpy(forge_self(forged)->result_signature, envelope.signature, 64);
+    stage_to_phase(stage, .881);
+    cr_assert_eq(stage->node->cohort.state, COHORT_VOID);
+
+    for (int i = 0; i < 12 && n_pulled() == 0; i++) {
+        uint32_t puppet = asked();
+        if (puppet > 2) {
+            say_none(puppet, stage_epoch(stage), stage->puppets[puppet].id);
+            continue;
+        }
+        forge_say_aggregate(forged, puppet);
+        forge_say_chunk(forged, puppet, &forged->mean_tree, forged->mean, 0);
+        break;
+    }
+    bool member_was_asked = stage_count_to(stage, SL_MESSAGE_PULL, 0) + stage_count_to(stage, SL_MESSAGE_PULL, 1) + stage_count_to(stage, SL_MESSAGE_PULL, 2) > 0;
+    cr_assert(!member_was_asked || n_pulled() == 1);
+    cr_assert(member_was_asked, "choose another seed");
+}
+
+Test(pull_of_cores, takes_pairwise_disjoint_rosters_only)
+{
+    struct cluster *cluster = cluster_new(&(struct cluster_options){.n_nodes = 30, .seed = 3});
+    for (int epoch = 0; epoch < 4; epoch++) {
+        cr_assert_eq(cluster_run(cluster, epoch ? 1 : 1.985), SL_OK, "%s", cluster->why);
+        uint32_t n_counted = 0;
+        for (uint32_t i = 0; i < 30; i++) {
+            const struct sl_node *node = sl_sim_node(cluster->sim, i);
+            const struct aggregate *held[OWN_SLOTS + PULLS_MAX];
+            uint32_t n = 0;
+            for (uint32_t s = 0; s < OWN_SLOTS + node->config.merge_pulls; s++)
+                if (node->pulls.slots[s].complete && node->pulls.slots[s].epoch == node->epoch) held[n++] = &node->pulls.slots[s];
+            for (uint32_t a = 0; a < n; a++)
+                for (uint32_t b = 0; b < a; b++)
+                    for (uint32_t x = 0; x < held[a]->n_members; x++)
+                        for (uint32_t y = 0; y < held[b]->n_members; y++)
+                            cr_assert_not(sl_hash_equal(held[a]->members[x], held[b]->members[y]), "n%u counts a member twice", i);
+            n_counted += n;
+        }
+        cr_assert_geq(n_counted, 30 * 4, "epoch %d: %u aggregates at 30 nodes", epoch, n_counted);
+    }
+    cluster_destroy(&cluster);
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+/* Vectors in chunks: what is taken, what is asked for again, and who is served what. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "forge.h"
+#include "starling/error.h"
+
+enum { DIM = 5 * SL_CHUNK_ELEMENTS - 100 };          /* five chunks, the last one shorter */
+
+static struct stage *stage;
+static struct forged *forged;
+
+static void make_stage(void)
+{
+    stage = stage_new(&(struct stage_options){.n_puppets = 5, .seed = 2, .dim = DIM});
+    stage_start(stage);
+    forged = forge_cohort(stage, 3);
+    forge_commit_all(forged);
+}
+
+static void drop_stage(void)
+{
+    forge_destroy(&forged);
+    stage_destroy(&stage);
+}
+
+TestSuite(transfer, .init = make_stage, .fini = drop_stage);
+
+/* Puppet 1 opens, so the core fetches its vector. */
+static struct forged_member *open_one(void)
+{
+    forge_say_list(forged, STEP_LIST_COMMIT, 0);
+    forge_opens(forged);
+    stage_forget(stage);
+    forge_say_open(forged, 1, 1);
+    return forge_member(forged, 1);
+}
+
+static const struct member *member_in_core(uint32_t who)
+{
+    return &stage->node->cohort.members[forge_place(forged, who)];
+}
+
+static uint32_t n_gets(void)
+{
+    return stage_count_to(stage, SL_MESSAGE_GET, 1);
+}
+
+static uint32_t index_of_last_get(void)
+{
+    struct sl_envelope envelope;
+    struct sl_get get;
+    const struct sent *sent = stage_last_to(stage, SL_MESSAGE_GET, 1);
+    cr_assert_not_null(sent);
+    cr_assert_eq(sl_envelope_open(sent->bytes, sent->size, stage->config.network_id, &envelope), SL_OK);
+    cr_assert_eq(sl_read_get(&envelope, &get), SL_OK);
+    return get.index;
+}
+
+static void get(uint32_t puppet, const uint8_t root[32], uint32_t index)
+{
+    struct sl_get body = {.index = index};
+    memcpy(body.root, root, 32);
+    struct sl_writer writer = puppet_begin(stage, puppet, SL_MESSAGE_GET, forged->epoch, NULL);
+    sl_write_get(&writer, &body);
+    puppet_say(stage, puppet, &writer, SL_MESSAGE_GET);
+}
+
+/* ---- fetching ---- */
+
+Test(transfer, asks_for_two_chunks_at_a_time_and_for_all_in_the_end)
+{
+    struct forged_member *one = open_one();
+    cr_assert_eq(n_gets(), 2);
+    for (uint32_t i = 0; i < 5; i++) {
+        cr_assert_not(member_in_core(1)->vector_here);
+        cr_assert_leq(n_gets(), i + 2, "never more than two outstanding");
+        forge_say_chunk(forged, 1, &one->tree, one->y_bytes, i);
+    }
+
+    cr_assert(member_in_core(1)->vector_here);
+    cr_assert_eq(memcmp(member_in_core(1)->vector, one->y_bytes, (size_t)4 * DIM), 0);
+    cr_assert_eq(n_gets(), 5, "each once");
+}
+
+Test(transfer, takes_chunks_in_any_order_and_twice)
+{
+    struct forged_member *one = open_one();
+    const uint32_t order[] = {1, 0, 0, 1, 3, 2, 3, 4};
+    for (int i = 0; i < 8; i++) forge_say_chunk(forged, 1, &one->tree, one->y_bytes, order[i]);
+
+    cr_assert(member_in_core(1)->vector_here);
+    cr_assert_eq(memcmp(member_in_core(1)->vector, one->y_bytes, (size_t)4 * DIM), 0);
+}
+
+/* Sends chunk `index` of puppet 1's vector after `spoil`; returns how many messages were refused. */
+static uint64_t send_spoiled(void (*spoil)(struct sl_chunk *chunk), uint32_t index, uint32_t via)
+{
+    struct forged_member *one = forge_member(forged, 1);
+    static uint8_t data[4 * SL_CHUNK_ELEMENTS];
+    struct sl_chunk chunk = {.index = index, .data = data, .data_size = sizeof data};
+    if (index == 4) chunk.data_size -= 400;
+    memcpy(data, one->y_bytes + index * sizeof data, chunk.data_size);
+    memcpy(chunk.root, one->tree.root, 32);
+    chunk.n_path = sl_merkle_path(&one->tree, index, chunk.path);
+    if (spoil) spoil(&chunk);
+    uint64_t before = stage_status(stage).messages_refused;
+    struct sl_writer writer = puppet_begin(stage, via, SL_MESSAGE_CHUNK, forged->epoch, NULL);
+    sl_write_chunk(&writer, &chunk);
+    puppet_say(stage, via, &writer, SL_MESSAGE_CHUNK);
+    return stage_status(stage).messages_refused - before;
+}
+
+static void spoil_data(struct sl_chunk *chunk)
+{
+    static uint8_t other[4 * SL_CHUNK_ELEMENTS];
+    memcpy(other, chunk->data, chunk->data_size);
+    other[77] ^= 1;
+    chunk->data = other;
+}
+
+static void spoil_index(struct sl_chunk *chunk) { chunk->index = 1; }
+static void spoil_index_far(struct sl_chunk *chunk) { chunk->index = SL_CHUNKS_MAX - 1; }
+static void spoil_path(struct sl_chunk *chunk) { chunk->path[0][0] ^= 1; }
+static void spoil_depth(struct sl_chunk *chunk) { chunk->n_path--; }
+static void spoil_length(struct sl_chunk *chunk) { chunk->data_size -= 4; }
+static void spoil_root(struct sl_chunk *chunk) { chunk->root[0] ^= 1; }
+
+Test(transfer, takes_no_chunk_that_does_not_prove_itself)
+{
+    void (*const spoils[])(struct sl_chunk *) = {spoil_data, spoil_index, spoil_index_far, spoil_path, spoil_depth, spoil_length, spoil_root};
+    open_one();
+    for (int i = 0; i < 7; i++) {
+        send_spoiled(spoils[i], 0, 1);
+        cr_assert_eq(stage->node->cohort.state, COHORT_OPENED, "case %d", i);
+    }
+    cr_assert_eq(n_gets(), 2, "nothing came, nothing more is asked for");
+
+    stage_run_to(stage, stage->now_us + stage->config.epoch_us / 30);
+    cr_assert_eq(n_gets(), 4, "both are asked for again");
+    send_spoiled(NULL, 0, 1);
+    cr_assert_eq(index_of_last_get(), 2, "and the right one is taken");
+}
+
+Test(transfer, takes_no_chunk_from_another_peer)
+{
+    open_one();
+    send_spoiled(NULL, 0, 2);
+
+    cr_assert_eq(n_gets(), 2, "it was not asked");
+    cr_assert_not(member_in_core(1)->vector_here);
+}
+
+Test(transfer, is_not_disturbed_by_chunks_that_nobody_asked_for)
+{
+    send_spoiled(NULL, 0, 1);                            /* not yet opened: no fetch */
+    struct forged_member *one = open_one();
+    send_spoiled(NULL, 4, 1);                            /* proves itself, but is early */
+    for (uint32_t i = 0; i < 4; i++) forge_say_chunk(forged, 1, &one->tree, one->y_bytes, i);
+    send_spoiled(NULL, 2, 1);                            /* after all is here */
+
+    cr_assert(member_in_core(1)->vector_here);
+    cr_assert_eq(memcmp(member_in_core(1)->vector, one->y_bytes, (size_t)4 * DIM), 0);
+}
+
+Test(transfer, gives_up_a_peer_that_never_answers)
+{
+    open_one();
+    stage_to_phase(stage, .96);
+
+    cr_assert_leq(n_gets(), 2 * (1 + FETCH_TRIES_MAX));
+    cr_assert_eq(stage->node->cohort.state, COHORT_VOID);
+    stage_forget(stage);
+    stage_to_phase(stage, .97);
+    cr_assert_eq(n_gets(), 0, "the run is void: nothing is fetched any more");
+}
+
+/* ---- serving ---- */
+
+Test(transfer, serves_no_masked_vector_before_it_is_open)
+{
+    struct forged_member *self = forge_self(forged);
+    stage_forget(stage);
+    for (uint32_t puppet = 0; puppet < 5; puppet++) get(puppet, self->commit.root, 0);
+    cr_assert_eq(stage_count(stage, SL_MESSAGE_CHUNK), 0);
+
+    forge_say_list(forged, STEP_LIST_COMMIT, 0);
+    for (uint32_t puppet = 0; puppet < 3; puppet++) get(puppet, self->commit.root, 0);
+    cr_assert_eq(stage_count(stage, SL_MESSAGE_CHUNK), 3, "members, once it has opened");
+    get(3, self->commit.root, 0);
+    get(4, self->commit.root, 1);
+    cr_assert_eq(stage_count(stage, SL_MESSAGE_CHUNK), 3, "nobody else, ever");
+}
+
+Test(transfer, serves_the_reference_to_members_only)
+{
+    stage_forget(stage);
+    get(3, forged->propose.ref_root, 0);
+    cr_assert_eq(stage_count(stage, SL_MESSAGE_CHUNK), 0);
+
+    get(2, forged->propose.ref_root, 4);
+    cr_assert_eq(stage_count(stage, SL_MESSAGE_CHUNK), 1);
+}
+
+Test(transfer, serves_no_chunk_that_does_not_exist)
+{
+    stage_forget(stage);
+    uint8_t unknown[32] = {1};
+    get(2, forged->propose.ref_root, 5);
+    get(2, forged->propose.ref_root, SL_CHUNKS_MAX - 1);
+    get(2, unknown, 0);
+
+    cr_assert_eq(stage->n_sent, 0);
+}
+
+Test(transfer, serves_chunks_that_prove_themselves)
+{
+    struct forged_member *self = forge_self(forged);
+    forge_say_list(forged, STEP_LIST_COMMIT, 0);
+    for (uint32_t i = 0; i < 5; i++) {
+        struct sl_envelope envelope;
+        struct sl_chunk chunk;
+        get(2, self->commit.root, i);
+        const struct sent *sent = stage_last_to(stage, SL_MESSAGE_CHUNK, 2);
+        cr_assert_eq(sl_envelope_open(sent->bytes, sent->size, stage->config.network_id, &envelope), SL_OK);
+        cr_assert_eq(sl_read_chunk(&envelope, &chunk), SL_OK);
+        cr_assert(sl_merkle_verify(self->commit.root, (size_t)4 * DIM, 4 * SL_CHUNK_ELEMENTS, i, chunk.data, chunk.data_size, chunk.n_path, chunk.path));
+    }
+}
+
+Test(transfer, serves_nothing_of_a_cohort_that_is_void)
+{
+    struct forged_member *self = forge_self(forged);
+    forge_say_list(forged, STEP_LIST_COMMIT, 0);
+    stage_to_phase(stage, .66);
+    cr_assert_eq(stage->node->cohort.state, COHORT_VOID);
+    stage_forget(stage);
+
+    get(2, self->commit.root, 0);
+
+    cr_assert_eq(stage_count(stage, SL_MESSAGE_CHUNK), 0);
+}
+
+/* ---- a reference that must be fetched ---- */
+
+Test(transfer, fetches_a_reference_that_differs_from_its_own_anchor)
+{
+    stage_next_epoch(stage);
+    forge_destroy(&forged);
+    stage_to_epoch_as(stage, false);
+    stage_connect_all(stage);
+    stage_forget(stage);
+    forged = forge_new(stage, 0, (const uint32_t[]){PUPPET_SELF, 0, 1, 2}, 4);
+    for (uint32_t j = 0; j < DIM; j++) forged->ref[2 * j] ^= 1;
+    struct sl_merkle tree;
+    sl_merkle_build(&tree, forged->ref, (size_t)2 * DIM, 2 * SL_CHUNK_ELEMENTS);
+    memcpy(forged->propose.ref_root, tree.root, 32);
+    forge_seal_propose(forged);
+    forge_say_propose(forged);
+    stage_to_phase(stage, stage->config.phase_formation * .43);
+    cr_assert(forge_take_join(forged));
+    forge_joins(forged);
+    forge_roster(forged);
+    forge_say_roster(forged);
+    cr_assert_eq(stage->node->cohort.state, COHORT_FORMED);
+    cr_assert_eq(stage_count_to(stage, SL_MESSAGE_GET, 0), 2);
+    cr_assert_eq(stage_count(stage, SL_MESSAGE_COMMIT), 0, "no COMMIT without the reference");
+
+    for (uint32_t i = 0; i < 5; i++) forge_say_chunk(forged, 0, &tree, forged->ref, i);
+
+    cr_assert_eq(stage->node->cohort.state, COHORT_COMMITTED);
+    cr_assert_eq(memcmp(stage->node->cohort.ref, forged->ref, (size_t)2 * DIM), 0);
+}
