@@ -177,22 +177,35 @@ static void scatter(const struct sl_node *node, const float *from, float *to)
     for (uint32_t j = 0; j < node->n_block; j++) to[node->block[j]] = from[j];
 }
 
-/* Decodes the complete aggregates of this epoch: the own cohort's and the pulled ones. */
+/* Decodes one aggregate into scratch and remembers its distance. NULL, and nothing taken, when it lies absurdly far off: farther than any sharing radius. */
+static const float *decode(struct sl_node *node, const struct aggregate *aggregate)
+{
+    size_t before = node->scratch.used;
+    float *values = SL_TAKE(&node->scratch, float, node->n_block);
+    size_t after = node->scratch.used;
+    float *anchor = SL_TAKE(&node->scratch, float, node->n_block);
+    if (!values || !anchor) return NULL;
+
+    sl_mean_decode(aggregate->bytes, node->n_block, aggregate->bits, aggregate->exponent, values);
+    gather(node, node->anchor, anchor);
+    double distance = sl_vec_distance(values, anchor, node->n_block);
+    bool plausible = distance <= node->config.cohort_radius_max;
+    node->scratch.used = plausible ? after : before;
+    if (plausible) remember_distance(node, distance * sqrt(aggregate->n_members));
+    return plausible ? values : NULL;
+}
+
+/* The complete aggregates of this epoch: the own cohort's and the pulled ones, each with the weight of the members it stands for. */
 static uint32_t collect(struct sl_node *node, struct sl_input *inputs, uint32_t *n_members)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < OWN_SLOTS + node->config.merge_pulls; i++) {
         const struct aggregate *aggregate = &node->pulls.slots[i];
         if (!aggregate->complete || aggregate->epoch != node->epoch) continue;
-        float *values = SL_TAKE(&node->scratch, float, node->n_block);
-        if (!values) break;
-        sl_mean_decode(aggregate->bytes, node->n_block, aggregate->bits, aggregate->exponent, values);
+        const float *values = decode(node, aggregate);
+        if (!values) continue;
         inputs[n++] = (struct sl_input){.values = values, .weight = aggregate->n_members};
         *n_members += aggregate->n_members;
-        float *anchor = SL_TAKE(&node->scratch, float, node->n_block);
-        gather(node, node->anchor, anchor);
-        remember_distance(node, sl_vec_distance(values, anchor, node->n_block) * sqrt(aggregate->n_members));
-        node->scratch.used -= sizeof(float) * node->n_block;
     }
     return n;
 }

@@ -85,7 +85,7 @@ struct forged_member *forge_self(struct forged *forged);                        
 struct forged_member *forge_member(struct forged *forged, uint32_t who);
 uint32_t forge_place(const struct forged *forged, uint32_t who);                 /* in the roster */
 
-/* Brings the core into a cohort with the first n puppets: an epoch in which it does not lead, PROPOSE, its JOIN, the ROSTER. Job results as the stage is told. */
+/* Brings the core into a cohort with the first n puppets: an epoch in which it does not lead, PROPOSE, its JOIN, the ROSTER. */
 struct forged *forge_cohort(struct stage *stage, uint32_t n_puppets);
 
 /* Goes on from there until everybody has committed, and until everybody has opened and all vectors have travelled. */

@@ -136,7 +136,8 @@ static void note_sends(struct stage *stage, const struct sl_actions *actions)
         const struct sl_send *send = &actions->sends[i];
         struct sent *sent = &stage->sent[stage->n_sent++];
         struct sl_envelope envelope;
-        *sent = (struct sent){.to = puppet_of_link(stage, send->link), .link = send->link, .now_us = stage->now_us, .bytes = malloc(send->size), .size = send->size};
+        *sent = (struct sent){.to = puppet_of_link(stage, send->link), .link = send->link, .now_us = stage->now_us, .size = send->size};
+        sent->bytes = malloc(send->size);
         assert(sent->bytes && sl_envelope_open(send->data, send->size, stage->config.network_id, &envelope) == SL_OK);
         memcpy(sent->bytes, send->data, send->size);
         sent->type = envelope.type;

@@ -596,9 +596,10 @@ Test(pull, may_pull_its_own_cohort_when_it_missed_the_last_signature)
         forge_say_chunk(forged, puppet, &forged->mean_tree, forged->mean, 0);
         break;
     }
-    bool member_was_asked = stage_count_to(stage, SL_MESSAGE_PULL, 0) + stage_count_to(stage, SL_MESSAGE_PULL, 1) + stage_count_to(stage, SL_MESSAGE_PULL, 2) > 0;
-    cr_assert(!member_was_asked || n_pulled() == 1);
-    cr_assert(member_was_asked, "choose another seed");
+    uint32_t n_members_asked = 0;
+    for (uint32_t i = 0; i < 3; i++) n_members_asked += stage_count_to(stage, SL_MESSAGE_PULL, i);
+    cr_assert_gt(n_members_asked, 0, "choose another seed");
+    cr_assert_eq(n_pulled(), 1);
 }
 
 Test(pull_of_cores, takes_pairwise_disjoint_rosters_only)
