@@ -240,7 +240,8 @@ static void on_down(struct sl_node *node, const struct sl_event *event)
 
     drop_waiting(node, id);
     if (peer && peer->misses < UINT32_MAX) peer->misses++;
-    if (node->deadlines[DEADLINE_LINKS] == SL_NEVER) node->deadlines[DEADLINE_LINKS] = node->now_us + node->config.epoch_us / 16;
+    bool suspect = peer && sl_view_is_live(peer);           /* the dead are probed once an epoch, not at every failure */
+    if (suspect && node->deadlines[DEADLINE_LINKS] == SL_NEVER) node->deadlines[DEADLINE_LINKS] = node->now_us + node->config.epoch_us / 16;
     pull_on_unreachable(node, id);
 }
 

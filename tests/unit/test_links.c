@@ -408,6 +408,18 @@ Test(links, counts_a_peer_as_dead_after_three_misses_and_finds_it_again)
     cr_assert_eq(stage_status(stage).peers_live, N_LISTED);
 }
 
+Test(links, probes_a_dead_peer_about_once_an_epoch)
+{
+    stage->refuses[0] = true;
+    peer_of(0)->misses = SL_VIEW_MISSES_DEAD;
+    stage_forget(stage);
+    for (int i = 0; i < 4; i++) stage_next_epoch(stage);
+
+    uint32_t n_dials = 0;
+    for (uint32_t i = 0; i < stage->n_dials; i++) n_dials += memcmp(stage->dials[i].transport_key, stage->puppets[0].transport_public, 32) == 0;
+    cr_assert(n_dials >= 3 && n_dials <= 8, "%u dials in four epochs", n_dials);
+}
+
 Test(links, finds_everybody_again_after_all_were_away)
 {
     for (uint32_t i = 0; i < N_LISTED; i++) {
