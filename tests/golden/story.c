@@ -14,7 +14,7 @@ struct scene {
 
 static const struct scene scenes[] = {
     {"four_nodes", 3, {.n_nodes = 4, .seed = 1}},                                                /* one cohort, two epochs */
-    {"lost_member", 4, {.n_nodes = 5, .seed = 2, .scenario = "at 2.3e crash 3\n"}},              /* gone after the roster; the others go on without it */
+    {"lost_member", 4, {.n_nodes = 5, .seed = 2, .scenario = "at 2.03e crash 3\n"}},             /* gone after the roster; the others go on without it */
 };
 
 struct narrator { struct cluster *cluster; };

@@ -77,9 +77,15 @@ static void make_node(struct stage *stage)
     key_of(stage, "run", stage->incarnation++, run_seed);
     size_t size = sl_node_size(&stage->config, &sl_model_stub);
     stage->memory = malloc(size);
+    stage->deadline_us = SL_NEVER;
     assert(size > 0 && stage->memory);
     stage->node = sl_node_init(stage->memory, size, &stage->config, &sl_model_stub, run_seed);
     assert(stage->node);
+}
+
+static uint64_t begin_of(const struct stage *stage)
+{
+    return (uint64_t)BEGIN_S * 1000000 / stage->config.epoch_us * stage->config.epoch_us + 1000;
 }
 
 struct stage *stage_new(const struct stage_options *options)
@@ -100,11 +106,30 @@ struct stage *stage_new(const struct stage_options *options)
     stage->config.peers = stage->peers;
     stage->config.n_peers = stage->options.n_listed;
     stage->config.trace = (struct sl_trace_sink){stage, report};
-    stage->now_us = (uint64_t)BEGIN_S * 1000000 / stage->config.epoch_us * stage->config.epoch_us + 1000;
     bool done = sl_stub_init(&stage->stub, stage->options.dim, .05, options->seed, 0);
     assert(done);
+    stage->now_us = begin_of(stage);
     make_node(stage);
     return stage;
+}
+
+void stage_reset(struct stage *stage)
+{
+    stage_forget(stage);
+    sl_node_finish(stage->node);
+    free(stage->memory);
+    free(stage->state);
+    stage->state = NULL;
+    stage->state_size = 0;
+    memset(stage->link, 0, sizeof stage->link);
+    memset(stage->refuses, 0, sizeof stage->refuses);
+    stage->ignores_dials = stage->holds_stores = stage->fails_stores = stage->holds_jobs = false;
+    stage->n_pending = stage->next_inbound = stage->incarnation = stage->n_jobs = 0;
+    stage->pending_ticket = 0;
+    stage->pending_job = false;
+    stage->spoil = NULL;
+    stage->now_us = begin_of(stage);
+    make_node(stage);
 }
 
 void stage_destroy(struct stage **pointer)
@@ -272,7 +297,7 @@ void stage_run_to(struct stage *stage, uint64_t now_us)
         stage_jump_to(stage, stage->deadline_us > stage->now_us ? stage->deadline_us : stage->now_us);
         assert(++n_ticks < TICKS_MAX);
     }
-    stage->now_us = now_us;
+    if (now_us > stage->now_us) stage->now_us = now_us;
 }
 
 uint64_t stage_epoch(const struct stage *stage)
@@ -319,8 +344,7 @@ void stage_change(struct stage *stage, uint32_t link, enum sl_link_change change
 
 uint32_t stage_inbound(struct stage *stage, const uint8_t transport_key[32])
 {
-    static uint32_t next = SL_LINK_INBOUND;
-    uint32_t link = next++;
+    uint32_t link = SL_LINK_INBOUND + stage->next_inbound++;
     for (uint32_t i = 0; i < stage->options.n_puppets; i++)
         if (sl_hash_equal(stage->puppets[i].transport_public, transport_key)) stage->link[i] = link;
     stage_change(stage, link, SL_LINK_UP, transport_key);
@@ -357,6 +381,7 @@ void stage_deliver(struct stage *stage, uint32_t link, const uint8_t *bytes, siz
     uint8_t *exact = malloc(size > 0 ? size : 1);        /* so that the sanitizer sees a read past its end */
     assert(exact);
     memcpy(exact, bytes, size);
+    if (stage->spoil) stage->spoil(stage, exact, size);
     struct sl_event event = {.type = SL_EVENT_MESSAGE, .message = {.link = link, .data = exact, .size = size}};
     step_once(stage, &event);
     free(exact);

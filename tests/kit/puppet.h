@@ -72,15 +72,18 @@ struct stage {
     uint32_t n_pending;
     uint64_t pending_ticket;
     bool pending_job;
+    uint32_t next_inbound;
+    void (*spoil)(struct stage *stage, uint8_t *bytes, size_t size);         /* may change a message on its way to the core; NULL: none */
     uint8_t out[SL_MESSAGE_MAX];     /* the message under construction */
 };
 
 struct stage *stage_new(const struct stage_options *options);
 void stage_destroy(struct stage **stage);
 
+void stage_reset(struct stage *stage);                               /* as after stage_new(), with the same identities */
 void stage_start(struct stage *stage);                               /* from `state`, if there is any */
 void stage_restart(struct stage *stage);                             /* the process died; a new one starts from `state` */
-void stage_run_to(struct stage *stage, uint64_t now_us);             /* ticks when the core asks for it */
+void stage_run_to(struct stage *stage, uint64_t now_us);             /* ticks when the core asks for it; never back */
 void stage_jump_to(struct stage *stage, uint64_t now_us);            /* one late tick */
 void stage_to_phase(struct stage *stage, double fraction);           /* of the current epoch */
 void stage_next_epoch(struct stage *stage);                          /* to its first moment: stored, training job out */

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A whole core among seven peers that lie: the input is a list of commands. Some drive a real cohort, a pull and the clock on, so that deep states are
+ * reached; others change a byte of the next message (and sign it anew, or not), send a body of the input in a good envelope, cut links, restart the node.
+ * Whatever happens, no assertion may fail and the node must stay in order.
+ */
+#include "fuzz.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/vec.h"
+#include "forge.h"
+#include "starling/error.h"
+
+enum { N_PUPPETS = 8, N_LISTED = 7, COMMANDS_MAX = 200 };
+
+static struct stage *stage;
+static struct forged *forged;
+static uint32_t progress;                        /* of the cohort that is driven */
+
+static struct { bool armed, signs_anew; uint32_t at; uint8_t flip; } change;
+
+struct input { const uint8_t *data; size_t size, used; };
+
+static uint8_t next_byte(struct input *input)
+{
+    return input->used < input->size ? input->data[input->used++] : 0;
+}
+
+static uint32_t next_number(struct input *input)
+{
+    uint32_t low = next_byte(input);
+    return low | (uint32_t)next_byte(input) << 8;
+}
+
+/* Changes one byte of a message on its way, once; the sender may sign it anew. */
+static void spoil(struct stage *unused, uint8_t *bytes, size_t size)
+{
+    struct sl_envelope envelope;
+    (void)unused;
+    if (!change.armed || size == 0) return;
+
+    change.armed = false;
+    bool is_message = sl_envelope_open(bytes, size, stage->config.network_id, &envelope) == SL_OK;
+    size_t room = change.signs_anew && is_message && envelope.signature ? envelope.signed_size : size;
+    uint32_t sender = is_message ? stage_puppet(stage, envelope.from) : UINT32_MAX;
+    bytes[change.at % room] ^= change.flip;
+    if (room == size || sender >= N_PUPPETS) return;
+
+    uint8_t digest[32];
+    sl_hash_once("message", bytes, room, digest);
+    crypto_sign_detached(bytes + size - 64, NULL, digest, 32, stage->puppets[sender].sign_secret);
+}
+
+/* ---- driving ---- */
+
+static void begin_cohort(struct input *input)
+{
+    uint32_t initiator = next_byte(input) % N_LISTED, members[FORGED_MAX] = {PUPPET_SELF}, n = 1 + 3 + next_byte(input) % 3;
+    for (uint32_t i = 1; i < n; i++) members[i] = (initiator + i - 1) % N_LISTED;
+    forge_destroy(&forged);
+    forged = forge_new(stage, initiator, members, n);
+    forge_seal_propose(forged);
+    forge_say_propose(forged);
+    progress = 1;
+}
+
+static bool sent_in_cohort(enum sl_message_type type)
+{
+    struct sl_envelope envelope;
+    const struct sent *sent = stage_last(stage, type);
+    return sent && sl_envelope_open(sent->bytes, sent->size, stage->config.network_id, &envelope) == SL_OK &&
+           sl_hash_equal(envelope.cohort, forged->cohort);
+}
+
+static void say_all(void (*say)(struct forged *, uint32_t, uint32_t))
+{
+    for (uint32_t i = 0; i < forged->n_members; i++)
+        if (forged->members[i].who != PUPPET_SELF) say(forged, forged->members[i].who, forged->members[i].who);
+}
+
+static void say_chunks(void)
+{
+    for (uint32_t i = 0; i < forged->n_members; i++) {
+        struct forged_member *member = &forged->members[i];
+        if (member->who != PUPPET_SELF) forge_say_chunk(forged, member->who, &member->tree, member->y_bytes, 0);
+    }
+}
+
+/* The core's part of the sum, read from its memory. */
+static void take_vector(void)
+{
+    const struct cohort *cohort = &stage->node->cohort;
+    struct forged_member *self = forge_self(forged);
+    for (uint32_t j = 0; j < stage->node->n_block; j++) {
+        const uint8_t *b = cohort->members[cohort->own].vector + 4 * j;
+        self->y[j] = b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+    }
+}
+
+static void join_cohort(void)
+{
+    if (!forge_take_join(forged)) return;
+    forge_joins(forged);
+    forge_roster(forged);
+    forge_say_roster(forged);
+    progress = 2;
+}
+
+static void commit_cohort(void)
+{
+    if (!sent_in_cohort(SL_MESSAGE_COMMIT)) return;
+    forge_vectors(forged);
+    forge_take_commit(forged);
+    forge_list(forged, STEP_LIST_COMMIT);
+    say_all(forge_say_commit);
+    forge_say_list(forged, STEP_LIST_COMMIT, forged->initiator);
+    progress = 3;
+}
+
+static void open_cohort(void)
+{
+    if (!sent_in_cohort(SL_MESSAGE_OPEN)) return;
+    forge_take_open(forged);
+    forge_opens(forged);
+    forge_list(forged, STEP_LIST_OPEN);
+    say_all(forge_say_open);
+    say_chunks();
+    forge_say_list(forged, STEP_LIST_OPEN, forged->initiator);
+    progress = 4;
+}
+
+static void finish_cohort(void)
+{
+    if (!sent_in_cohort(SL_MESSAGE_RESULT)) return;
+    take_vector();
+    forge_sum(forged);
+    forge_results(forged);
+    say_all(forge_say_result);
+    progress = 5;
+}
+
+static void drive(struct input *input)
+{
+    if (!forged || forged->epoch != stage_epoch(stage)) progress = 0;
+    switch (progress) {
+    case 1: join_cohort(); break;
+    case 2: commit_cohort(); break;
+    case 3: open_cohort(); break;
+    case 4: finish_cohort(); break;
+    default: begin_cohort(input); break;
+    }
+}
+
+/* Whoever was asked last for an aggregate serves one of a cohort of puppets. */
+static void serve(struct input *input)
+{
+    const struct sent *sent = stage_last(stage, SL_MESSAGE_PULL);
+    uint32_t first = sent && sent->to < N_PUPPETS ? sent->to : next_byte(input) % N_PUPPETS, members[4];
+    for (uint32_t i = 0; i < 4; i++) members[i] = (first + i) % N_PUPPETS;
+    struct forged *other = forge_new(stage, first, members, 4);
+    forge_aggregate(other);
+    forge_say_aggregate(other, first);
+    forge_say_chunk(other, first, &other->mean_tree, other->mean, 0);
+    forge_destroy(&other);
+}
+
+/* A body from the input in an envelope that is in order. */
+static void say_raw(struct input *input)
+{
+    static const uint8_t types[] = {
+#define X(name, number, is_signed, size_max, help) number,
+#include "wire/messages.def"
+#undef X
+    };
+    enum sl_message_type type = types[next_byte(input) % sizeof types];
+    uint32_t from = next_byte(input) % N_PUPPETS, via = next_byte(input) % N_PUPPETS, where = next_byte(input) % 4;
+    size_t size = next_byte(input), left = input->size - input->used;
+    if (size > left) size = left;
+    if (size == 0) return;
+    const struct sl_node *node = stage->node;
+    const uint8_t *cohort = where == 1 ? node->cohort.id : where == 2 ? node->formation.own.hash : NULL;
+    struct sl_writer writer = puppet_begin(stage, from, type, stage_epoch(stage) + (where == 3), cohort);
+    sl_write_raw(&writer, input->data + input->used, size);
+    input->used += size;
+    size = sl_envelope_seal(&writer, type, stage->puppets[from].sign_secret);
+    if (size > 0) puppet_deliver(stage, via, stage->out, size);
+}
+
+static void ask(struct input *input)
+{
+    uint32_t from = next_byte(input) % N_PUPPETS, what = next_byte(input);
+    const struct cohort *cohort = &stage->node->cohort;
+    struct sl_writer writer;
+    if (what % 3 == 0) {
+        struct sl_need body = {.step = what / 3 % 7};
+        memcpy(body.from, what & 64 ? stage->self.id : stage->puppets[from].id, 32);
+        writer = puppet_begin(stage, from, SL_MESSAGE_NEED, stage_epoch(stage), cohort->id);
+        sl_write_need(&writer, &body);
+        puppet_say(stage, from, &writer, SL_MESSAGE_NEED);
+    } else if (what % 3 == 1) {
+        struct sl_get body = {.index = what / 3 % 3};
+        memcpy(body.root, what & 64 ? cohort->ref_tree.root : cohort->members[cohort->own % SL_MESH_COHORT_MAX].root, 32);
+        writer = puppet_begin(stage, from, SL_MESSAGE_GET, stage_epoch(stage), NULL);
+        sl_write_get(&writer, &body);
+        puppet_say(stage, from, &writer, SL_MESSAGE_GET);
+    } else {
+        struct sl_pull body = {.epoch = stage_epoch(stage) - what / 3 % 4};
+        memcpy(body.member, what & 64 ? stage->self.id : stage->puppets[from].id, 32);
+        enum sl_message_type type = what & 32 ? SL_MESSAGE_PULL : SL_MESSAGE_NONE;
+        writer = puppet_begin(stage, from, type, body.epoch, NULL);
+        sl_write_pull(&writer, &body);
+        puppet_say(stage, from, &writer, type);
+    }
+}
+
+static void change_link(struct input *input)
+{
+    uint32_t what = next_byte(input), puppet = what / 8 % N_PUPPETS;
+    switch (what % 8) {
+    case 0: stage_change(stage, stage->link[puppet] ? stage->link[puppet] : what, SL_LINK_DOWN, NULL); break;
+    case 1: stage_change(stage, next_byte(input), SL_LINK_UP, stage->puppets[puppet].transport_public); break;
+    case 2: stage_inbound(stage, stage->puppets[puppet].transport_public); break;
+    case 3: stage->refuses[puppet] = !stage->refuses[puppet]; break;
+    case 4: stage->ignores_dials = !stage->ignores_dials; break;
+    case 5: stage_control(stage, (enum sl_control_verb)(next_byte(input) % 3), puppet); break;
+    case 6: stage->fails_stores = !stage->fails_stores; break;
+    default: stage_connect(stage, puppet); break;
+    }
+}
+
+static void pass_time(struct input *input)
+{
+    uint32_t share = next_byte(input);
+    uint64_t step_us = stage->config.epoch_us / 256 * share;
+    if (share >= 250) stage_jump_to(stage, stage->now_us + (share - 249) * stage->config.epoch_us);
+    else stage_run_to(stage, stage->now_us + step_us);
+}
+
+static void check_order(void)
+{
+    struct sl_status status = stage_status(stage);
+    assert(status.links_up <= stage->config.link_max && status.peers_live <= status.peers_known);
+    assert(sl_vec_finite(stage->node->weights, stage->node->dim) && sl_vec_finite(stage->node->anchor, stage->node->dim));
+    assert(stage->node->stopped || stage->deadline_us > stage->now_us);
+    assert(isfinite(status.sharing_radius) && status.sharing_radius > 0);
+}
+
+static void obey(struct input *input)
+{
+    switch (next_byte(input) % 16) {
+    case 0: case 1: case 2: case 3: drive(input); break;
+    case 4: case 5: pass_time(input); break;
+    case 6: case 7:
+        change.signs_anew = next_byte(input) & 1;
+        change.at = next_number(input);
+        change.flip = next_byte(input);
+        change.armed = true;
+        break;
+    case 8: case 9: say_raw(input); break;
+    case 10: serve(input); break;
+    case 11: ask(input); break;
+    case 12: change_link(input); break;
+    case 13:
+        stage->holds_jobs = !stage->holds_jobs;
+        if (!stage->holds_jobs && stage->pending_job) stage_finish_job(stage, next_byte(input) & 1 ? SL_OK : SL_ERROR_IO);
+        break;
+    case 14: stage_next_epoch(stage); break;
+    default:
+        if (next_byte(input) % 8 == 0) stage_restart(stage);
+        else stage_to_phase(stage, .881);
+        break;
+    }
+    stage_run_to(stage, stage->now_us);                  /* what is due at once; a deadline that does not move on fails here */
+    if (stage->n_sent > SENT_MAX / 2) stage_forget(stage);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct input input = {.data = data, .size = size};
+    if (!stage) stage = stage_new(&(struct stage_options){.n_puppets = N_PUPPETS, .n_listed = N_LISTED, .settings = {"link.max=8", "outbox.size=8"}});
+    else stage_reset(stage);
+    forge_destroy(&forged);
+    progress = 0;
+    change.armed = false;
+    stage->spoil = spoil;
+    stage_start(stage);
+    stage_connect_all(stage);
+    stage_next_epoch(stage);
+    for (uint32_t i = 0; i < COMMANDS_MAX && input.used < size; i++) {
+        obey(&input);
+        check_order();
+    }
+    return 0;
+}
