@@ -67,6 +67,33 @@ static void begin_cohort(struct input *input)
     progress = 1;
 }
 
+/* The core has proposed: all whom it asked join, and if a roster comes of it, that cohort is driven on. */
+static void answer_core(void)
+{
+    struct sl_envelope envelope;
+    struct sl_propose body;
+    const struct sent *sent = stage_last(stage, SL_MESSAGE_PROPOSE);
+    if (!sent || sl_envelope_open(sent->bytes, sent->size, stage->config.network_id, &envelope) != SL_OK || envelope.epoch != stage_epoch(stage)) return;
+    if (sl_read_propose(&envelope, &body) != SL_OK) return;
+
+    uint32_t members[FORGED_MAX] = {PUPPET_SELF}, n = 1;
+    for (uint32_t i = 0; i < body.n_candidates && n < FORGED_MAX; i++) members[n++] = stage_puppet(stage, body.candidates[i]);
+    forge_destroy(&forged);
+    forged = forge_new(stage, members[1], members, n);
+    sl_body_hash(envelope.body, envelope.body_size, forged->propose_hash);
+    forge_joins(forged);
+    for (uint32_t i = 0; i < n; i++)
+        if (forged->members[i].who != PUPPET_SELF) puppet_deliver(stage, forged->members[i].who, forged->members[i].join, forged->members[i].join_size);
+
+    const struct cohort *cohort = &stage->node->cohort;
+    progress = 0;
+    if (cohort->state == COHORT_NONE || cohort->n_members != n || cohort->own != cohort->initiator) return;
+    memcpy(forged->cohort, cohort->id, 32);
+    memcpy(forge_self(forged)->mask_public, cohort->members[cohort->own].mask_public, 32);
+    forged->ring_exponent = cohort->ring_exponent;
+    progress = 2;
+}
+
 static bool sent_in_cohort(enum sl_message_type type)
 {
     struct sl_envelope envelope;
@@ -109,18 +136,18 @@ static void join_cohort(void)
     progress = 2;
 }
 
-static void commit_cohort(void)
+static void commit_cohort(bool withholds_list)
 {
     if (!sent_in_cohort(SL_MESSAGE_COMMIT)) return;
     forge_vectors(forged);
     forge_take_commit(forged);
     forge_list(forged, STEP_LIST_COMMIT);
     say_all(forge_say_commit);
-    forge_say_list(forged, STEP_LIST_COMMIT, forged->initiator);
+    if (!withholds_list) forge_say_list(forged, STEP_LIST_COMMIT, forged->initiator);
     progress = 3;
 }
 
-static void open_cohort(void)
+static void open_cohort(bool withholds_list)
 {
     if (!sent_in_cohort(SL_MESSAGE_OPEN)) return;
     forge_take_open(forged);
@@ -128,7 +155,7 @@ static void open_cohort(void)
     forge_list(forged, STEP_LIST_OPEN);
     say_all(forge_say_open);
     say_chunks();
-    forge_say_list(forged, STEP_LIST_OPEN, forged->initiator);
+    if (!withholds_list) forge_say_list(forged, STEP_LIST_OPEN, forged->initiator);
     progress = 4;
 }
 
@@ -147,8 +174,8 @@ static void drive(struct input *input)
     if (!forged || forged->epoch != stage_epoch(stage)) progress = 0;
     switch (progress) {
     case 1: join_cohort(); break;
-    case 2: commit_cohort(); break;
-    case 3: open_cohort(); break;
+    case 2: commit_cohort(next_byte(input) & 1); break;
+    case 3: open_cohort(next_byte(input) & 1); break;
     case 4: finish_cohort(); break;
     default: begin_cohort(input); break;
     }
@@ -187,6 +214,25 @@ static void say_raw(struct input *input)
     input->used += size;
     size = sl_envelope_seal(&writer, type, stage->puppets[from].sign_secret);
     if (size > 0) puppet_deliver(stage, via, stage->out, size);
+}
+
+/* Members and initiators leave and let go. */
+static void leave(struct input *input)
+{
+    uint32_t from = next_byte(input) % N_PUPPETS;
+    const struct sl_node *node = stage->node;
+    if (next_byte(input) & 1) {
+        struct sl_refuse body = {.reason = from};
+        struct sl_writer writer = puppet_begin(stage, from, SL_MESSAGE_REFUSE, stage_epoch(stage), node->cohort.id);
+        sl_write_refuse(&writer, &body);
+        puppet_say(stage, from, &writer, SL_MESSAGE_REFUSE);
+    } else {
+        uint32_t initiator = stage_puppet(stage, node->formation.own.from);
+        if (initiator >= N_PUPPETS) return;
+        struct sl_writer writer = puppet_begin(stage, initiator, SL_MESSAGE_RELEASED, stage_epoch(stage), node->formation.own.hash);
+        sl_write_released(&writer);
+        puppet_say(stage, initiator, &writer, SL_MESSAGE_RELEASED);
+    }
 }
 
 static void ask(struct input *input)
@@ -250,7 +296,7 @@ static void check_order(void)
 
 static void obey(struct input *input)
 {
-    switch (next_byte(input) % 16) {
+    switch (next_byte(input) % 18) {
     case 0: case 1: case 2: case 3: drive(input); break;
     case 4: case 5: pass_time(input); break;
     case 6: case 7:
@@ -268,10 +314,12 @@ static void obey(struct input *input)
         if (!stage->holds_jobs && stage->pending_job) stage_finish_job(stage, next_byte(input) & 1 ? SL_OK : SL_ERROR_IO);
         break;
     case 14: stage_next_epoch(stage); break;
-    default:
+    case 15:
         if (next_byte(input) % 8 == 0) stage_restart(stage);
         else stage_to_phase(stage, .881);
         break;
+    case 16: answer_core(); break;
+    default: leave(input); break;
     }
     stage_run_to(stage, stage->now_us);                  /* what is due at once; a deadline that does not move on fails here */
     if (stage->n_sent > SENT_MAX / 2) stage_forget(stage);

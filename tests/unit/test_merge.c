@@ -179,6 +179,18 @@ Test(merge, counts_no_aggregate_of_another_epoch_or_an_incomplete_one)
     expect_weights(1, "nothing that counts");
 }
 
+Test(merge, leaves_an_absurd_aggregate_out)
+{
+    open_stage("mean", NULL);
+    set_own(1);
+    put_aggregate(4, 1e6);
+    merge_four(2, 3, 4, 10);
+
+    expect_weights(4, "four plausible ones and the own model");
+    expect_anchor(3.5);
+    cr_assert_eq(stage->told[SL_TRACE_MERGED].last.a, 4);
+}
+
 Test(merge, takes_the_training_result_even_when_nothing_else_comes)
 {
     open_stage("mean", NULL);
