@@ -4,7 +4,6 @@
 import argparse
 import json
 import os
-import random
 import re
 import signal
 import subprocess
@@ -227,41 +226,14 @@ def call(command, what):
     return done.stdout
 
 
-def keep_back_test(parts, seed):
-    """Moves a fifth of all rows, drawn by the seed, out of the parts into a test file; every node keeps a row."""
-    files = sorted(os.path.join(parts, name) for name in os.listdir(parts) if name.startswith("node-"))
-    tables = []
-    for path in files:
-        with open(path, encoding="utf-8") as file:
-            tables.append(file.readlines())
-    places = [(i, row) for i, table in enumerate(tables) for row in range(1, len(table))]
-    random.Random(seed).shuffle(places)
-    n_left, drawn = [len(table) - 1 for table in tables], set()
-    for place in places:
-        if len(drawn) < len(places) // 5 and n_left[place[0]] > 1:
-            drawn.add(place)
-            n_left[place[0]] -= 1
-    if not drawn:
-        raise Refusal(f"{len(places)} rows are too few to keep some back: name the public test data with --test PATH")
-
-    test = os.path.join(parts, "test.csv")
-    with open(test, "w", encoding="utf-8") as file:
-        file.writelines([tables[0][0]] + [tables[i][row] for i, row in sorted(drawn)])
-    for i, path in enumerate(files):
-        with open(path, "w", encoding="utf-8") as file:
-            file.writelines(line for row, line in enumerate(tables[i]) if (i, row) not in drawn)
-    return test, len(drawn), len(places)
-
-
-def test_part(arguments, parts, say):
-    """The public test data and its label column: as given, the test part of a set that has one, or rows that are kept back."""
+def test_part(arguments, parts):
+    """The public test data, its label column, and how to split it off: as given, the test part of a set that has one, or rows that are kept back."""
     if arguments.test:
-        return arguments.test, arguments.label
+        return arguments.test, arguments.label, []
     if arguments.data == "fashion-mnist" or os.path.isdir(arguments.data):
-        return arguments.data.rstrip("/") + ":test", "last"
-    test, n_kept, n_rows = keep_back_test(parts, arguments.seed)
-    say(f"no --test: {n_kept} of {n_rows} rows, drawn by the seed, are kept back as the common test set")
-    return test, "last"
+        return arguments.data.rstrip("/") + ":test", "last", []
+    test = os.path.join(parts, "test.csv")
+    return test, "last", ["--keep-test", test]
 
 
 def prepare(arguments, simulator, say):
@@ -269,12 +241,14 @@ def prepare(arguments, simulator, say):
     os.makedirs(arguments.dir, exist_ok=True)
     task = "regress" if arguments.model.startswith("ridge") else "classify"
     impute = ["--impute", arguments.impute] if arguments.impute else []
+    test, label, keep = test_part(arguments, parts)
     call([simulator, "split", "--data", arguments.data, "--out", parts, "--nodes", str(arguments.nodes), "--split", arguments.split,
-          "--seed", str(arguments.seed), "--label", arguments.label, "--task", task] + impute, "starling-sim split")
+          "--seed", str(arguments.seed), "--label", arguments.label, "--task", task] + impute + keep, "starling-sim split")
+    if keep:
+        say("no --test: a fifth of the rows, drawn by the seed, is kept back as the common test set")
 
     settings = ([f"merge.rule={arguments.aggregator}"] if arguments.aggregator else []) + list(arguments.set)
     settings += [f"data.impute={arguments.impute}"] if arguments.impute else []
-    test, label = test_part(arguments, parts, say)
     command = [simulator, "prepare", "--nodes", str(arguments.nodes), "--data-dir", parts, "--test", test,
                "--label", label, "--model", arguments.model, "--seed", str(arguments.seed), "--dir", arguments.dir,
                "--base-port", "0", "--epoch-length", arguments.epoch_length, "--scale", arguments.scale]
@@ -286,14 +260,15 @@ def prepare(arguments, simulator, say):
 # ---- the report ----
 
 def spread(values, high_is_good):
-    """Mean, worst tenth, worst of all and standard deviation over nodes."""
-    extreme = "min" if high_is_good else "max"
+    """Mean, worst tenth, lowest (of errors also the highest) and standard deviation over nodes."""
+    keys = ["mean", "worst_tenth", "min", "std"] if high_is_good else ["mean", "worst_tenth", "min", "max", "std"]
     if not values:
-        return {"mean": None, "worst_tenth": None, extreme: None, "std": None}
+        return dict.fromkeys(keys)
     mean = sum(values) / len(values)
     worst = sorted(values, reverse=not high_is_good)[:max(1, len(values) // 10)]
     variance = sum((value - mean) ** 2 for value in values) / len(values)
-    return {"mean": mean, "worst_tenth": sum(worst) / len(worst), extreme: worst[0], "std": variance ** 0.5}
+    figures = {"mean": mean, "worst_tenth": sum(worst) / len(worst), "min": min(values), "max": max(values), "std": variance ** 0.5}
+    return {key: figures[key] for key in keys}
 
 
 def collect(network, wall_seconds):

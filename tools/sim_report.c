@@ -13,7 +13,7 @@ static int compare_numbers(const void *a, const void *b)
 
 struct figures report_figures(const struct report *report, bool own)
 {
-    struct figures out = {NAN, NAN, NAN, NAN, 0};
+    struct figures out = {NAN, NAN, NAN, NAN, NAN, 0};
     double *sorted = calloc(report->n_nodes, sizeof *sorted), sum = 0, squares = 0, worst = 0;
     if (!sorted) return out;
 
@@ -28,7 +28,9 @@ struct figures report_figures(const struct report *report, bool own)
         for (uint32_t i = 0; i < n; i++) sum += sorted[i];
         for (uint32_t i = 0; i < n; i++) squares += (sorted[i] - sum / n) * (sorted[i] - sum / n);
         for (uint32_t i = 0; i < n_worst; i++) worst += sorted[i];
-        out = (struct figures){sign * sum / n, sign * worst / n_worst, sign * sorted[0], sqrt(squares / n), n};
+        out = (struct figures){.mean = sign * sum / n, .worst_tenth = sign * worst / n_worst, .std = sqrt(squares / n), .n = n};
+        out.min = fmin(sign * sorted[0], sign * sorted[n - 1]);
+        out.max = fmax(sign * sorted[0], sign * sorted[n - 1]);
     }
     free(sorted);
     return out;
@@ -71,7 +73,8 @@ void report_write_json(const struct report *report, FILE *file)
     fprintf(file, "{\"schema_version\":1,\"%s\":{", report->task == SL_TASK_REGRESS ? "rmse" : "accuracy");
     write_number(file, "mean", figures.mean, ",");
     write_number(file, "worst_tenth", figures.worst_tenth, ",");
-    write_number(file, report->task == SL_TASK_REGRESS ? "max" : "min", figures.min, ",");
+    write_number(file, "min", figures.min, ",");
+    if (report->task == SL_TASK_REGRESS) write_number(file, "max", figures.max, ",");
     write_number(file, "std", figures.std, "},\"nodes\":[");
     for (uint32_t i = 0; i < report->n_nodes; i++) write_node(report, i, file);
     fprintf(file, "],\"cohorts\":{\"completed\":%" PRIu64 ",\"void\":%" PRIu64 "},\"node_epochs\":{\"with_aggregate\":%" PRIu64 ",\"total\":%" PRIu64 "},",
@@ -103,7 +106,7 @@ void report_write_table(const struct report *report, FILE *file)
         checks += report->nodes[i].signature_checks;
     }
     fprintf(file, "\n%-12s mean %.4f   worst tenth %.4f   %s %.4f   std %.4f   (%" PRIu32 " of %" PRIu32 " nodes)\n", name, all.mean, all.worst_tenth,
-            regresses ? "max" : "min", all.min, all.std, all.n, report->n_nodes);
+            regresses ? "max" : "min", regresses ? all.max : all.min, all.std, all.n, report->n_nodes);
     if (own.n > 0)
         fprintf(file, "%-12s mean %.4f   worst tenth %.4f   on the rows each node keeps back\n", regresses ? "own rmse" : "own accuracy",
                 own.mean, own.worst_tenth);

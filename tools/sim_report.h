@@ -10,7 +10,7 @@
 
 /* The outcome of a simulation. Figures are accuracies, or root mean squared errors of a regression; NaN: not known (a node that was down at the end). */
 struct node_report {
-    double figure, own_figure;               /* on the common test set; on the rows kept back, as its last job found them */
+    double figure, own_figure;               /* on the common test set; on the rows the node keeps back */
     uint64_t epochs, with_aggregate, bytes_sent, bytes_received, signature_checks;
     double cpu_s;
 };
@@ -25,7 +25,7 @@ struct report {
     const char *trace_hash;                  /* 64 digits, or NULL */
 };
 
-struct figures { double mean, worst_tenth, min, std; uint32_t n; };      /* min: the worst one, so the highest error of a regression */
+struct figures { double mean, worst_tenth, min, max, std; uint32_t n; };         /* worst: the lowest accuracies, the highest errors of a regression */
 
 /* Over the nodes that have a figure; own: the own rows. */
 struct figures report_figures(const struct report *report, bool own);

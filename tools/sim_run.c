@@ -10,13 +10,14 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "base/hash.h"
+#include "base/rng.h"
 #include "sim/sim.h"
 #include "sim_report.h"
 #include "sim_world.h"
 #include "starling/error.h"
 
-enum { EXIT_FAILED = 1, EXIT_ARGUMENTS = 4, NODES_MAX = 1000000, EPOCHS_MAX = 1000000, QUICK_ROWS = 1000, MEASURED_NODES_MAX = 200, SHARED_EPOCHS_MIN = 3 };
+enum { EXIT_FAILED = 1, EXIT_ARGUMENTS = 4, NODES_MAX = 1000000, EPOCHS_MAX = 1000000, QUICK_ROWS = 1000, MEASURED_NODES_MAX = 200, SHARED_EPOCHS_MIN = 3,
+       FINAL_JOB = 0x7fffffff };
 
 static const char usage[] =
     "usage: starling-sim run --data PATH|NAME [options]\n"
@@ -241,11 +242,34 @@ static void score_all(struct run *run, const float *(*weights_of)(const struct r
     }
 }
 
+/* The final weights on the rows that each node keeps back, as starlingd scores them when it stops. */
+static bool score_own_rows(struct run *run, const float *(*weights_of)(const struct run *run, uint32_t node))
+{
+    uint32_t dim = run->world.dim;
+    float *copy = calloc(dim, sizeof *copy);         /* an evaluation may use the buffer that it is lent */
+    if (!copy) return false;
+
+    for (uint32_t i = 0; i < run->wish.n_nodes; i++) {
+        const float *weights = weights_of(run, i);
+        struct sl_job job = {.number = FINAL_JOB, .type = SL_JOB_EVALUATE, .weights = copy, .dim = dim};
+        struct sl_job_result result = {0};
+        if (weights) {
+            memcpy(copy, weights, dim * sizeof *copy);
+            run->world.trainers[i].run(run->world.trainers[i].context, &job, &result);
+        }
+        bool is_scored = weights && result.error == SL_OK && result.own.n_rows > 0;
+        run->report.nodes[i].own_figure = is_scored ? figure_of(run, &result.own) : NAN;
+    }
+    free(copy);
+    return true;
+}
+
 static void print_progress(struct run *run, uint32_t epoch, const float *(*weights_of)(const struct run *run, uint32_t node))
 {
     score_all(run, weights_of, QUICK_ROWS);
     struct figures figures = report_figures(&run->report, false);
-    printf("epoch %4" PRIu32 "  %s %.4f  worst %.4f", epoch, run->report.task == SL_TASK_REGRESS ? "rmse" : "accuracy", figures.mean, figures.min);
+    printf("epoch %4" PRIu32 "  %s %.4f  worst %.4f", epoch, run->report.task == SL_TASK_REGRESS ? "rmse" : "accuracy", figures.mean,
+           run->report.task == SL_TASK_REGRESS ? figures.max : figures.min);
     if (run->sim) {
         struct sl_sim_counts counts = sl_sim_counts(run->sim);
         printf("  cohorts %" PRIu64 "/%" PRIu64 "  %.2f MB sent", counts.cohorts_completed, counts.cohorts_formed, (double)counts.bytes / 1e6);
@@ -278,7 +302,6 @@ static void collect(struct run *run, double cpu_s)
         struct sl_status status;
         uint64_t busy_ns = sl_sim_busy_ns(run->sim, i);
         sl_sim_status(run->sim, i, &status);
-        node->own_figure = status.last_job.own.n_rows > 0 ? figure_of(run, &status.last_job.own) : NAN;
         node->epochs = status.epochs_seen;
         node->with_aggregate = status.epochs_with_aggregate;
         node->bytes_sent = status.bytes_sent;
@@ -318,6 +341,7 @@ static int run_together(struct run *run)
         if (is_shown) print_progress(run, epoch, simulated_weights);
     }
     score_all(run, simulated_weights, 0);
+    if (!score_own_rows(run, simulated_weights)) return tell_failure(run, SL_ERROR_NO_MEMORY);
     collect(run, (double)cpu_ns() / 1e9);
     if (wish->n_epochs >= SHARED_EPOCHS_MIN && !somebody_merged(run)) {
         fprintf(stderr, "run: no node has merged anything; a cohort needs %" PRIu32 " nodes that can reach one another\n", run->world.config.cohort_min_size);
@@ -333,34 +357,35 @@ static const float *alone_weights(const struct run *run, uint32_t node)
     return run->alone + (size_t)node * run->world.dim;
 }
 
-/* The same jobs with the same seeds for rows, but nothing is exchanged. */
+/* The same jobs with the same seeds as the simulated nodes have that never fall, but nothing is exchanged. */
 static int run_alone(struct run *run)
 {
     uint32_t dim = run->world.dim, n = run->wish.n_nodes;
     run->alone = calloc((size_t)n * dim, sizeof(float));
     if (!run->alone) return EXIT_FAILED;
 
-    for (uint32_t i = 0; i < n; i++) world_genesis(&run->world, run->alone + (size_t)i * dim);
+    struct sl_rng *seeds = calloc(n, sizeof *seeds);
+    if (!seeds) return EXIT_FAILED;
+    for (uint32_t i = 0; i < n; i++) {
+        world_genesis(&run->world, run->alone + (size_t)i * dim);
+        seeds[i] = sl_sim_job_seeds(run->wish.seed, i);
+    }
     for (uint32_t epoch = 1; epoch <= run->wish.n_epochs; epoch++) {
         for (uint32_t i = 0; i < n; i++) {
-            struct sl_hash hash;
             struct sl_job job = {.number = epoch, .type = SL_JOB_TRAIN, .epoch = epoch, .weights = run->alone + (size_t)i * dim, .dim = dim};
             struct sl_job_result result = {0};
-            sl_hash_init(&hash, "alone");
-            sl_hash_u64(&hash, run->wish.seed);
-            sl_hash_u64(&hash, (uint64_t)i << 32 | epoch);
-            sl_hash_final(&hash, job.seed);
+            sl_rng_bytes(&seeds[i], job.seed, sizeof job.seed);
             uint64_t begin_ns = cpu_ns();
             run->world.trainers[i].run(run->world.trainers[i].context, &job, &result);
             run->report.nodes[i].cpu_s += (double)(cpu_ns() - begin_ns) / 1e9;
-            run->report.nodes[i].own_figure = result.own.n_rows > 0 ? figure_of(run, &result.own) : NAN;
             run->report.nodes[i].epochs = epoch;
         }
         bool is_shown = !run->wish.json && (epoch % run->wish.every == 0 || epoch == run->wish.n_epochs);
         if (is_shown) print_progress(run, epoch, alone_weights);
     }
+    free(seeds);
     score_all(run, alone_weights, 0);
-    return 0;
+    return score_own_rows(run, alone_weights) ? 0 : EXIT_FAILED;
 }
 
 /* ---- all of it ---- */

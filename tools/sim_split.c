@@ -28,13 +28,15 @@ static const char usage[] = "usage: starling-sim split --data PATH|NAME --out FO
                             "  --task TASK      classify (default) or regress\n"
                             "  --impute NUMBER  stands for missing values; without it they are refused\n"
                             "  --split HOW      iid (default), dirichlet:ALPHA, shards:K, quantity:ALPHA, by:COLUMN, by:FILE:COLUMN\n"
+                            "  --keep-test FILE keep a fifth of the rows back, drawn by the seed as `starling-sim run` does without --test,\n"
+                            "                   write it to FILE, and deal out the rest\n"
                             "  -n, --nodes N    number of nodes (default 10)\n"
                             "  --seed N         the same seed gives the same split (default 1)\n"
                             "\n"
                             "example: starling-sim split --data fashion-mnist --split dirichlet:0.3 -n 16 --out parts\n";
 
 struct request {
-    const char *data, *out, *split;
+    const char *data, *out, *split, *keep_test;
     struct sl_read_options options;
     uint32_t n_nodes;
     uint64_t seed;
@@ -100,7 +102,7 @@ static int parse_request(int argc, char **argv, struct request *request)
     const char *task = "classify", *nodes = "10", *seed = "1";
     for (int i = 1; i < argc; i++) {
         bool known = take_option(argc, argv, &i, "--data", &request->data) || take_option(argc, argv, &i, "--out", &request->out) ||
-                     take_option(argc, argv, &i, "--split", &request->split) ||
+                     take_option(argc, argv, &i, "--split", &request->split) || take_option(argc, argv, &i, "--keep-test", &request->keep_test) ||
                      take_option(argc, argv, &i, "--label", &request->options.label) ||
                      take_option(argc, argv, &i, "--impute", &request->options.impute) || take_option(argc, argv, &i, "--task", &task) ||
                      take_option(argc, argv, &i, "--nodes", &nodes) || take_option(argc, argv, &i, "-n", &nodes) ||
@@ -221,6 +223,27 @@ static int write_part(const char *folder, const struct sl_dataset *dataset, cons
     return error ? EXIT_MACHINE : 0;
 }
 
+static int keep_test(const struct request *request, struct sl_dataset *dataset, struct sl_dataset *test)
+{
+    if (!request->keep_test) return 0;
+
+    uint32_t n_rows = dataset->n_rows;
+    int error = sl_keep_test(dataset, request->seed, test);
+    if (error == SL_ERROR_TOO_FEW) fprintf(stderr, "split: %u rows are too few to keep a fifth of them back\n", n_rows);
+    else if (error) fprintf(stderr, "split: not enough memory for %u rows\n", n_rows);
+    return error ? exit_code(error) : 0;
+}
+
+static int write_test(const struct request *request, const struct sl_dataset *test)
+{
+    if (!request->keep_test) return 0;
+
+    int error = sl_dataset_write_csv(test, request->keep_test);
+    if (error) fprintf(stderr, "split: %s cannot be written: %s\n", request->keep_test, sl_error_text(error));
+    else printf("%s: %u rows kept back as the common test set\n", request->keep_test, test->n_rows);
+    return error ? EXIT_MACHINE : 0;
+}
+
 static int write_parts(const struct request *request, const struct sl_dataset *dataset, const struct parts *parts)
 {
     uint32_t *counts = calloc((size_t)dataset->n_classes + 1, sizeof *counts);
@@ -237,7 +260,7 @@ static int write_parts(const struct request *request, const struct sl_dataset *d
 int sim_split(int argc, char **argv)
 {
     struct request request;
-    struct sl_dataset dataset = {0};
+    struct sl_dataset dataset = {0}, test = {0};
     struct parts parts = {0};
     char why[WHY_MAX] = "";
 
@@ -253,12 +276,15 @@ int sim_split(int argc, char **argv)
         fprintf(stderr, "split: %s\n", why);
         return exit_code(error);
     }
-    code = deal_rows(&request, &dataset, &parts);
+    code = keep_test(&request, &dataset, &test);
+    if (code == 0) code = deal_rows(&request, &dataset, &parts);
     if (code == 0) code = write_parts(&request, &dataset, &parts);
+    if (code == 0) code = write_test(&request, &test);
 
     free(parts.owner);
     free(parts.rows);
     free(parts.begin);
+    sl_dataset_finish(&test);
     sl_dataset_finish(&dataset);
     return code;
 }

@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 
 #include "base/hash.h"
-#include "base/rng.h"
 #include "config/registry.h"
 #include "data/partition.h"
 #include "data/scale.h"
@@ -17,7 +16,7 @@
 #include "starling/error.h"
 #include "train/sgd.h"
 
-enum { EXIT_MACHINE = 1, EXIT_ARGUMENTS = 4, SCORE_ROWS = 512, TEST_SHARE = 5 };
+enum { EXIT_MACHINE = 1, EXIT_ARGUMENTS = 4, SCORE_ROWS = 512 };
 
 #define REFUSE(...) (snprintf(why, why_size, __VA_ARGS__), EXIT_ARGUMENTS)
 #define SHORT_OF_MEMORY() (snprintf(why, why_size, "memory is too short for this simulation"), EXIT_MACHINE)
@@ -60,31 +59,15 @@ static bool is_idx(const char *path)
     return strcmp(path, "fashion-mnist") == 0 || (stat(path, &info) == 0 && S_ISDIR(info.st_mode));
 }
 
-/* A test set that was not named: the test part of IDX data, or a fifth of the rows, drawn by the seed. */
+/* A test set that was not named: a fifth of the rows. */
 static int split_off_test(const struct wish *wish, struct world *world, char *why, size_t why_size)
 {
-    uint32_t n = world->train.n_rows, n_test = n / TEST_SHARE;
-    if (n_test == 0) return REFUSE("%" PRIu32 " rows are too few to split a test set off; name one with --test", n);
-
-    uint32_t *rows = calloc(n, sizeof *rows);
-    if (!rows) return SHORT_OF_MEMORY();
-    uint8_t key[32], seed[8];
-    for (int i = 0; i < 8; i++) seed[i] = (uint8_t)(wish->seed >> (8 * i));
-    sl_hash_once("test set", seed, sizeof seed, key);
-    struct sl_rng rng;
-    sl_rng_init(&rng, key);
-    for (uint32_t i = 0; i < n; i++) rows[i] = i;
-    sl_rng_shuffle(&rng, rows, n);
-
-    struct sl_dataset rest = {0};
-    int error = sl_dataset_take(&world->train, rows, n_test, &world->test);
-    if (!error) error = sl_dataset_take(&world->train, rows + n_test, n - n_test, &rest);
-    free(rows);
+    uint32_t n = world->train.n_rows;
+    int error = sl_keep_test(&world->train, wish->seed, &world->test);
+    if (error == SL_ERROR_TOO_FEW) return REFUSE("%" PRIu32 " rows are too few to split a test set off; name one with --test", n);
     if (error) return SHORT_OF_MEMORY();
 
-    sl_dataset_finish(&world->train);
-    world->train = rest;
-    fprintf(stderr, "run: no --test: %" PRIu32 " of %" PRIu32 " rows, drawn by the seed, are kept back as the common test set\n", n_test, n);
+    fprintf(stderr, "run: no --test: %" PRIu32 " of %" PRIu32 " rows, drawn by the seed, are kept back as the common test set\n", world->test.n_rows, n);
     return 0;
 }
 

@@ -14,7 +14,7 @@
 #include "data/source.h"
 #include "starling/error.h"
 
-enum { DRAWS_MAX = 100 };
+enum { DRAWS_MAX = 100, TEST_SHARE = 5 };
 
 static const double alpha_min = 0.001, alpha_max = 1e6;
 
@@ -394,6 +394,43 @@ void sl_partition_read_options(const char *specification, struct sl_read_options
         options->client_file = argument;
     else
         options->client_column = argument;
+}
+
+static uint32_t *draw_order(uint32_t n_rows, uint64_t number)
+{
+    uint32_t *rows = calloc(n_rows, sizeof *rows);
+    if (!rows) return NULL;
+
+    struct sl_hash hash;
+    struct sl_rng rng;
+    uint8_t seed[32];
+    sl_hash_init(&hash, "test set");
+    sl_hash_u64(&hash, number);
+    sl_hash_final(&hash, seed);
+    sl_rng_init(&rng, seed);
+    for (uint32_t i = 0; i < n_rows; i++) rows[i] = i;
+    sl_rng_shuffle(&rng, rows, n_rows);
+    return rows;
+}
+
+int sl_keep_test(struct sl_dataset *data, uint64_t seed, struct sl_dataset *test)
+{
+    uint32_t n_test = data->n_rows / TEST_SHARE;
+    if (n_test == 0) return SL_ERROR_TOO_FEW;
+
+    uint32_t *rows = draw_order(data->n_rows, seed);
+    struct sl_dataset kept = {0}, rest = {0};
+    bool done = rows && sl_dataset_take(data, rows, n_test, &kept) == SL_OK &&
+                sl_dataset_take(data, rows + n_test, data->n_rows - n_test, &rest) == SL_OK;
+    free(rows);
+    if (!done) {
+        sl_dataset_finish(&kept);
+        return SL_ERROR_NO_MEMORY;
+    }
+    sl_dataset_finish(data);
+    *data = rest;
+    *test = kept;
+    return SL_OK;
 }
 
 static const struct sl_partitioner iid = {

@@ -29,4 +29,8 @@ int sl_partition(const struct sl_dataset *dataset, uint32_t n_nodes, const char 
  * nothing. The options then point into `specification`. */
 void sl_partition_read_options(const char *specification, struct sl_read_options *options);
 
+/* Moves a fifth of the rows, drawn by the seed, out of `data` into `test`: the common test set where nobody names one. The same seed keeps the same
+ * rows back in every program and leaves both parts in the same order. SL_ERROR_TOO_FEW (under 5 rows), SL_ERROR_NO_MEMORY; then nothing is changed. */
+int sl_keep_test(struct sl_dataset *data, uint64_t seed, struct sl_dataset *test);
+
 #endif

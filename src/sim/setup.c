@@ -11,14 +11,29 @@
 
 enum { NODES_MAX = 1 << 24, PORT = 7400, BEGIN_S = 1700000000, CERTIFICATE_LIFE_S = 10 * 366 * 24 * 3600, START_SHARE = 20 };
 
-void sl_sim_key(const struct sl_sim *sim, const char *label, uint64_t a, uint64_t b, uint8_t out[32])
+static void make_key(uint64_t seed, const char *label, uint64_t a, uint64_t b, uint8_t out[32])
 {
     struct sl_hash hash;
     sl_hash_init(&hash, label);
-    sl_hash_u64(&hash, sim->options.seed);
+    sl_hash_u64(&hash, seed);
     sl_hash_u64(&hash, a);
     sl_hash_u64(&hash, b);
     sl_hash_final(&hash, out);
+}
+
+void sl_sim_key(const struct sl_sim *sim, const char *label, uint64_t a, uint64_t b, uint8_t out[32])
+{
+    make_key(sim->options.seed, label, a, b, out);
+}
+
+/* As sl_node_init() makes it from the run seed. */
+struct sl_rng sl_sim_job_seeds(uint64_t seed, uint32_t node)
+{
+    struct sl_rng root;
+    uint8_t run_seed[32];
+    make_key(seed, "run", node, 1, run_seed);
+    sl_rng_init(&root, run_seed);
+    return sl_rng_fork(&root, "jobs", 0);
 }
 
 void sl_sim_operator(uint64_t seed, uint8_t public_key[32], uint8_t secret[64])

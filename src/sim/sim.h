@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/rng.h"
 #include "sim/checker.h"
 #include "sim/scenario.h"
 #include "starling/config.h"
@@ -41,6 +42,9 @@ struct sl_sim;
 
 /* The operator of a simulated network: its public key belongs into the configuration before the network's id is computed. */
 void sl_sim_operator(uint64_t seed, uint8_t public_key[32], uint8_t secret[64]);
+
+/* The generator of the seeds of a node's training jobs, one after another, in its first incarnation: for drivers that train without a network. */
+struct sl_rng sl_sim_job_seeds(uint64_t seed, uint32_t node);
 
 /* NULL with a sentence in `why`: memory is short, or the model does not suit the shape. */
 struct sl_sim *sl_sim_new(const struct sl_sim_options *options, char *why, size_t why_size);

@@ -280,3 +280,51 @@ Test(partition, lists_every_partitioner_with_a_summary)
     for (; sl_partitioners[n]; n++) cr_assert(sl_partitioners[n]->name[0] && sl_partitioners[n]->summary[0] && sl_partitioners[n]->assign);
     cr_assert_eq(n, 5);
 }
+
+/* Rows 0 .. n-1, each with its number as the only feature. */
+static struct sl_dataset numbered(uint32_t n_rows)
+{
+    struct sl_dataset data = {.n_rows = n_rows, .n_features = 1, .n_classes = 2, .features = calloc(n_rows, sizeof(float)),
+                              .labels = calloc(n_rows, sizeof(float))};
+    for (uint32_t i = 0; i < n_rows; i++) data.features[i] = (float)i, data.labels[i] = (float)(i % 2);
+    return data;
+}
+
+Test(keep_test, moves_a_fifth_of_the_rows_and_loses_none)
+{
+    struct sl_dataset data = numbered(103), test = {0};
+    uint32_t seen[103] = {0};
+
+    cr_assert_eq(sl_keep_test(&data, 7, &test), SL_OK);
+
+    cr_assert_eq(test.n_rows, 20);
+    cr_assert_eq(data.n_rows, 83);
+    for (uint32_t i = 0; i < test.n_rows; i++) seen[(uint32_t)test.features[i]]++;
+    for (uint32_t i = 0; i < data.n_rows; i++) seen[(uint32_t)data.features[i]]++;
+    for (uint32_t i = 0; i < 103; i++) cr_assert_eq(seen[i], 1, "row %u", i);
+    cr_assert_eq(data.labels[0], (float)((uint32_t)data.features[0] % 2), "labels stay with their rows");
+    sl_dataset_finish(&data);
+    sl_dataset_finish(&test);
+}
+
+Test(keep_test, follows_from_the_seed_alone)
+{
+    struct sl_dataset data[3] = {numbered(50), numbered(50), numbered(50)}, test[3] = {0};
+    for (int i = 0; i < 3; i++) cr_assert_eq(sl_keep_test(&data[i], i < 2 ? 1 : 2, &test[i]), SL_OK);
+
+    cr_assert_arr_eq(test[0].features, test[1].features, 10 * sizeof(float));
+    cr_assert_arr_eq(data[0].features, data[1].features, 40 * sizeof(float));
+    cr_assert_arr_neq(test[0].features, test[2].features, 10 * sizeof(float));
+    for (int i = 0; i < 3; i++) sl_dataset_finish(&data[i]), sl_dataset_finish(&test[i]);
+}
+
+Test(keep_test, leaves_a_handful_of_rows_alone)
+{
+    struct sl_dataset data = numbered(4), test = {0};
+
+    cr_assert_eq(sl_keep_test(&data, 1, &test), SL_ERROR_TOO_FEW);
+
+    cr_assert_eq(data.n_rows, 4);
+    cr_assert_null(test.features);
+    sl_dataset_finish(&data);
+}

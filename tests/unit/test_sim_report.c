@@ -42,7 +42,8 @@ Test(sim_report, takes_the_highest_errors_as_the_worst_tenth)
 
     cr_assert_float_eq(figures.mean, .105, 1e-12);
     cr_assert_float_eq(figures.worst_tenth, .195, 1e-12);
-    cr_assert_float_eq(figures.min, .20, 1e-12);
+    cr_assert_float_eq(figures.min, .01, 1e-12);
+    cr_assert_float_eq(figures.max, .20, 1e-12);
 }
 
 Test(sim_report, counts_at_least_one_node_as_the_worst_tenth)
@@ -86,7 +87,8 @@ Test(sim_report, names_errors_of_a_regression_rmse)
 
     write_json(&report, text, sizeof text);
 
-    cr_assert(strstr(text, "{\"schema_version\":1,\"rmse\":{\"mean\":0.105,\"worst_tenth\":0.195,"), "%s", text);
+    cr_assert(strstr(text, "{\"schema_version\":1,\"rmse\":{\"mean\":0.105,\"worst_tenth\":0.195,\"min\":0.01,\"max\":0.2,\"std\":"), "%s", text);
+    cr_assert(strstr(text, "{\"id\":0,\"rmse\":0.01,\"own_rmse\":null,"), "%s", text);
     cr_assert(strstr(text, "\"cohorts\":{\"completed\":5,\"void\":1},\"node_epochs\":{\"with_aggregate\":180,\"total\":200}"), "%s", text);
     cr_assert_null(strstr(text, "accuracy"));
 }
