@@ -47,11 +47,23 @@ static void set_void(struct sl_node *node, enum step step, const uint8_t culprit
     node_trace(node, SL_TRACE_VOID, culprit, step, 0, SL_OK);
 }
 
+struct member *cohort_find(struct sl_node *node, const uint8_t id[32])
+{
+    for (uint32_t i = 0; i < node->cohort.n_members; i++)
+        if (sl_hash_equal(node->cohort.members[i].id, id)) return &node->cohort.members[i];
+    return NULL;
+}
+
+struct contact contact_of_member(const struct member *member)
+{
+    return (struct contact){.id = member->id, .transport_public = member->transport_public, .address = member->address};
+}
+
 static void send_to_all(struct sl_node *node, const uint8_t *bytes, size_t size)
 {
     for (uint32_t i = 0; i < node->cohort.n_members; i++) {
         const struct member *member = &node->cohort.members[i];
-        struct contact contact = {.id = member->id, .transport_public = member->transport_public, .address = member->address};
+        struct contact contact = contact_of_member(member);
         if (i != node->cohort.own) links_send_to(node, &contact, bytes, size);
     }
 }
@@ -69,8 +81,10 @@ static bool publish(struct sl_node *node, struct sl_writer *writer, enum sl_mess
     size_t size;
     struct sl_envelope envelope;
     const uint8_t *bytes = node_seal(node, writer, type, &size);
-    if (!bytes || sl_envelope_open(bytes, size, node->config.network_id, &envelope) != SL_OK) return false;
-
+    if (!bytes || sl_envelope_open(bytes, size, node->config.network_id, &envelope) != SL_OK) {
+        set_void(node, STEP_COMMIT, node->self->id);
+        return false;
+    }
     assert(size <= SMALL_MAX);
     hold(&node->cohort.members[node->cohort.own].held[slot], bytes, size, envelope.body, envelope.body_size);
     send_to_all(node, bytes, size);
@@ -109,7 +123,7 @@ static bool reference_is_near(struct sl_node *node)
     size_t mark = node->scratch.used;
     float *ref = SL_TAKE(&node->scratch, float, node->n_block), *anchor = SL_TAKE(&node->scratch, float, node->n_block);
     sl_ref_decode(node->cohort.ref, node->n_block, node->cohort.ref_exponent, ref);
-    for (uint32_t j = 0; j < node->n_block; j++) anchor[j] = node->anchor[node->block[j]];
+    node_gather(node, node->anchor, anchor);
     double distance = sl_vec_distance(ref, anchor, node->n_block);
     node->scratch.used = mark;
     return distance <= epoch_reference_slack(node);
@@ -123,7 +137,7 @@ static void fetch_reference(struct sl_node *node, const uint8_t root[32])
     /* Often all anchors agree to the bit (in the first epochs always): then there is nothing to fetch. */
     size_t mark = node->scratch.used, size = (size_t)2 * node->n_block;
     float *anchor = SL_TAKE(&node->scratch, float, node->n_block);
-    for (uint32_t j = 0; j < node->n_block; j++) anchor[j] = node->anchor[node->block[j]];
+    node_gather(node, node->anchor, anchor);
     if (sl_ref_exponent(anchor, node->n_block) == cohort->ref_exponent) {
         sl_ref_encode(anchor, node->n_block, cohort->ref_exponent, cohort->ref);
         sl_merkle_build(&cohort->ref_tree, cohort->ref, size, 2 * SL_CHUNK_ELEMENTS);
@@ -136,72 +150,22 @@ static void fetch_reference(struct sl_node *node, const uint8_t root[32])
 
 /* ---- commit ---- */
 
-/* v = clip(work - ref), z = Q(v). */
-static void encode_contribution(struct sl_node *node)
-{
-    struct cohort *cohort = &node->cohort;
-    size_t mark = node->scratch.used;
-    float *v = SL_TAKE(&node->scratch, float, node->n_block), *ref = SL_TAKE(&node->scratch, float, node->n_block);
-    sl_ref_decode(cohort->ref, node->n_block, cohort->ref_exponent, ref);
-    for (uint32_t j = 0; j < node->n_block; j++) v[j] = node->work[node->block[j]] - ref[j];
-    sl_vec_clip(v, node->n_block, cohort->radius);
-    sl_ring_encode(v, node->n_block, cohort->ring_exponent, &node->rounding, cohort->z);
-    node->scratch.used = mark;
-}
-
-static void store_le(const uint32_t *from, uint32_t n, uint8_t *to)
-{
-    for (uint32_t j = 0; j < n; j++) {
-        to[4 * j] = (uint8_t)from[j];
-        to[4 * j + 1] = (uint8_t)(from[j] >> 8);
-        to[4 * j + 2] = (uint8_t)(from[j] >> 16);
-        to[4 * j + 3] = (uint8_t)(from[j] >> 24);
-    }
-}
-
-/* y = z + sum over later members of PRG(s_ij) - sum over earlier members of PRG(s_ij). False if a partner's key is worthless. */
-static bool mask_contribution(struct sl_node *node)
-{
-    struct cohort *cohort = &node->cohort;
-    struct sl_mask_context context = {.network_id = node->config.network_id, .cohort_id = cohort->id, .epoch = cohort->epoch,
-                                      .own_id = node->self->id, .own_index = cohort->own};
-    uint8_t seed[32];
-    memcpy(cohort->sum, cohort->z, sizeof(uint32_t) * node->n_block);
-    for (uint32_t i = 0; i < cohort->n_members; i++) {
-        if (i == cohort->own) continue;
-        context.peer_id = cohort->members[i].id;
-        context.peer_index = i;
-        if (sl_mask_pair_seed(&context, node->formation.mask_public, node->formation.mask_secret, cohort->members[i].mask_public, seed) != SL_OK) return false;
-        sl_mask_add(seed, i > cohort->own ? 1 : -1, cohort->sum, node->n_block);
-        sl_wipe(seed, sizeof seed);
-    }
-    sl_wipe(node->formation.mask_secret, sizeof node->formation.mask_secret);
-    sl_wipe(node->formation.box_secret, sizeof node->formation.box_secret);
-    return true;
-}
-
 static void commit(struct sl_node *node)
 {
     struct cohort *cohort = &node->cohort;
-    struct member *own = &cohort->members[cohort->own];
     if (!reference_is_near(node)) {
         refuse(node, REFUSAL_REFERENCE);
         set_void(node, STEP_COMMIT, node->self->id);
         return;
     }
-    encode_contribution(node);
-    if (!mask_contribution(node)) {
+    if (!contribution_make(node)) {
         set_void(node, STEP_COMMIT, node->self->id);
         return;
     }
-    store_le(cohort->sum, node->n_block, own->vector);
-    sl_merkle_build(&own->tree, own->vector, (size_t)4 * node->n_block, 4 * SL_CHUNK_ELEMENTS);
-    memcpy(own->root, own->tree.root, 32);
-    own->vector_here = true;
     node->spent = true;
 
     struct sl_commit body;
-    memcpy(body.root, own->root, 32);
+    memcpy(body.root, cohort->members[cohort->own].root, 32);
     struct sl_writer writer = node_begin(node, SL_MESSAGE_COMMIT, cohort->epoch, cohort->id, SMALL_MAX);
     sl_write_commit(&writer, &body);
     if (!publish(node, &writer, SL_MESSAGE_COMMIT, HELD_COMMIT)) return;
@@ -446,6 +410,14 @@ void cohort_end(struct sl_node *node)
     node->cohort.ref_here = false;
 }
 
+void cohort_leave(struct sl_node *node)
+{
+    if (!is_under_way(&node->cohort)) return;
+
+    refuse(node, REFUSAL_LEAVING);
+    set_void(node, STEP_COMMIT, node->self->id);
+}
+
 void cohort_on_trained(struct sl_node *node)
 {
     advance(node);
@@ -464,13 +436,6 @@ void cohort_on_fetched(struct sl_node *node, enum fetch_kind kind, uint32_t inde
 }
 
 /* ---- messages ---- */
-
-static struct member *find_member(struct cohort *cohort, const uint8_t id[32])
-{
-    for (uint32_t i = 0; i < cohort->n_members; i++)
-        if (sl_hash_equal(cohort->members[i].id, id)) return &cohort->members[i];
-    return NULL;
-}
 
 /* One body per member and step; a second, different one is a contradiction and ends the run. */
 static void on_step(struct sl_node *node, struct member *from, uint32_t slot, enum step step, const struct sl_envelope *envelope)
@@ -516,7 +481,7 @@ void cohort_on_message(struct sl_node *node, struct link *link, const struct sl_
 {
     struct cohort *cohort = &node->cohort;
     if (!is_under_way(cohort) || envelope->epoch != cohort->epoch || !sl_hash_equal(envelope->cohort, cohort->id)) return;
-    struct member *from = find_member(cohort, envelope->from);
+    struct member *from = cohort_find(node, envelope->from);
     if (!from || from == &cohort->members[cohort->own]) return;
     bool relayed = !sl_hash_equal(link->id, envelope->from);
     if (relayed && !node_verify(node, envelope, from->sign_public)) {       /* a direct link has authenticated its sender already */
@@ -543,7 +508,7 @@ static void send_need(struct sl_node *node, const struct member *to, enum step s
     struct sl_writer writer = node_begin(node, SL_MESSAGE_NEED, node->cohort.epoch, node->cohort.id, 512);
     sl_write_need(&writer, &body);
     const uint8_t *bytes = node_seal(node, &writer, SL_MESSAGE_NEED, &size);
-    struct contact contact = {.id = to->id, .transport_public = to->transport_public, .address = to->address};
+    struct contact contact = contact_of_member(to);
     links_send_to(node, &contact, bytes, size);
 }
 
@@ -565,9 +530,9 @@ void cohort_on_need(struct sl_node *node, struct link *link, const struct sl_env
     struct cohort *cohort = &node->cohort;
     struct sl_need need;
     if (cohort->state == COHORT_NONE || envelope->epoch != cohort->epoch || !sl_hash_equal(envelope->cohort, cohort->id)) return;
-    if (!find_member(cohort, link->id) || sl_read_need(envelope, &need) != SL_OK) return;
+    if (!cohort_find(node, link->id) || sl_read_need(envelope, &need) != SL_OK) return;
 
-    const struct member *from = find_member(cohort, need.from);
+    const struct member *from = cohort_find(node, need.from);
     uint32_t slot = need.step == STEP_COMMIT ? HELD_COMMIT : need.step == STEP_OPEN ? HELD_OPEN : need.step == STEP_RESULT ? HELD_RESULT : HELD_COUNT;
     if (!from || slot == HELD_COUNT || from->held[slot].size == 0) return;
     links_send(node, link, from->held[slot].bytes, from->held[slot].size);

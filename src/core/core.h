@@ -28,7 +28,7 @@ enum {
     DISTANCE_EPOCHS = 4,             /* older ones say nothing about today */
     OWN_SLOTS = SL_EPOCHS_KEPT,
     FETCH_TRIES_MAX = 12,
-    QUOTA_MESSAGES = 512             /* messages a peer may send per epoch, answers to our own GETs not counted */
+    QUOTA_MESSAGES = 512             /* messages a peer may send per epoch; an honest one needs about 40 and one per 64 KiB of vectors */
 };
 
 /* Deadlines by purpose: one absolute time each, SL_NEVER when idle. Handled in this order when several are due. */
@@ -49,8 +49,8 @@ struct link {
     uint32_t number;
     bool known, hello_sent;          /* known: id is proven (dialled, on the list, or by HELLO) */
     uint8_t id[32], key[32];
-    uint64_t used_us, filled_us;
-    uint32_t tokens;
+    uint64_t opened_us, used_us;
+    struct sl_view_quota quota;      /* of a stranger; that of a known peer stands in the view, so that a new connection brings no new budget */
 };
 
 struct waiting { bool used; uint8_t id[32]; uint32_t size; uint8_t bytes[WAITING_MAX]; };
@@ -92,6 +92,7 @@ struct formation {
     enum formation_state state;
     uint32_t wave;                                   /* 1 or 2; 0 before */
     bool proposed;                                   /* this epoch, either wave */
+    uint8_t proposed_hash[32];                       /* of that PROPOSE */
     uint32_t n_proposals, n_heard;
     struct proposal proposals[PROPOSALS_MAX];        /* as a candidate, in this wave */
     uint8_t heard[2 * PROPOSALS_MAX][32];            /* initiators of both waves: one PROPOSE each */
@@ -106,7 +107,8 @@ struct formation {
 
 /* ---- cohort.c: from a roster to an aggregate ---- */
 
-/* What a member may miss: the argument of NEED. */
+/* The steps of a cohort as LIST and NEED name them. NEED asks for COMMIT, OPEN and RESULT; a ROSTER comes again for a repeated JOIN, and a LIST
+ * from whoever holds all. */
 enum step { STEP_ROSTER, STEP_COMMIT, STEP_LIST_COMMIT, STEP_OPEN, STEP_LIST_OPEN, STEP_RESULT };
 
 enum { HELD_COMMIT, HELD_OPEN, HELD_RESULT, HELD_COUNT };
@@ -121,7 +123,7 @@ enum cohort_state {
     COHORT_VOID
 };
 
-enum refusal { REFUSAL_REFERENCE = 1, REFUSAL_RADIUS, REFUSAL_TRAINING };
+enum refusal { REFUSAL_REFERENCE = 1, REFUSAL_LEAVING };
 
 struct held { uint32_t size; uint8_t bytes[SMALL_MAX], body_hash[32]; };      /* size 0: not here */
 
@@ -131,9 +133,9 @@ struct member {
     struct held held[HELD_COUNT];
     uint8_t root[32];                /* of the masked vector */
     uint8_t *vector;                 /* 4 k bytes */
-    bool vector_here, result_here;
+    bool vector_here, result_here, tree_ready;
     uint8_t result_signature[64];
-    struct sl_merkle tree;           /* own vector only */
+    struct sl_merkle tree;           /* of the vector, when somebody asked for it */
 };
 
 struct list_body { uint32_t size; uint8_t bytes[64 + 35 * SL_MESH_COHORT_MAX], hash[32]; bool announced; uint8_t announced_hash[32]; };
@@ -232,6 +234,7 @@ struct sl_node {
 /* node.c */
 void node_trace(struct sl_node *node, enum sl_trace_type type, const uint8_t *peer, int64_t a, int64_t b, int error);
 uint64_t node_phase(const struct sl_node *node, double fraction);       /* absolute time in the current epoch */
+void node_gather(const struct sl_node *node, const float *from, float *to);      /* the coordinates of the current block */
 void node_store(struct sl_node *node, enum sl_store_type type, const uint8_t *data, size_t size, uint64_t *ticket);
 bool node_verify(struct sl_node *node, const struct sl_envelope *envelope, const uint8_t sign_public[32]);      /* counts */
 /* Builds a message in the out arena. Returns its bytes, or NULL when the arena is full. Between begin and seal the caller writes the body. */
@@ -300,16 +303,25 @@ int certificate_check(struct sl_node *node, const uint8_t id[32], const uint8_t 
  * the initiator. */
 bool joins_suit(const struct sl_join *a, uint32_t place_a, const struct sl_join *b, uint32_t place_b);
 bool proposal_open(const struct sl_node *node, const struct proposal *proposal, struct sl_propose *out);
+/* Number of an id among the candidates; n_candidates for the initiator, which is none of them; UINT32_MAX for a stranger. */
+uint32_t proposal_place(const struct sl_propose *propose, const uint8_t initiator[32], const uint8_t id[32]);
 
 /* cohort.c */
 bool cohort_init(struct sl_node *node, struct sl_arena *arena);
-void cohort_start(struct sl_node *node);                 /* node->cohort was filled by roster_check() */
+void cohort_start(struct sl_node *node);                 /* node->cohort was filled by roster_accept() */
 void cohort_end(struct sl_node *node);
+void cohort_leave(struct sl_node *node);                 /* tells the others and voids the run */
+struct member *cohort_find(struct sl_node *node, const uint8_t id[32]);      /* a member of the current cohort, or NULL */
+struct contact contact_of_member(const struct member *member);
 void cohort_on_trained(struct sl_node *node);
 void cohort_on_fetched(struct sl_node *node, enum fetch_kind kind, uint32_t index);
 void cohort_on_message(struct sl_node *node, struct link *link, const struct sl_envelope *envelope);
 void cohort_on_need(struct sl_node *node, struct link *link, const struct sl_envelope *envelope);
 void cohort_on_deadline(struct sl_node *node, enum deadline purpose);
+
+/* contribution.c */
+/* Clips, encodes and masks this epoch's training result into the own vector. False when a partner's key is worthless. */
+bool contribution_make(struct sl_node *node);
 
 /* pull.c */
 bool pull_init(struct sl_node *node, struct sl_arena *arena);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -9,6 +10,8 @@
 #include "starling/error.h"
 
 /* ---- what the aggregates of the past say about distances ---- */
+
+static const double radius_factor = 1.5;
 
 static uint32_t count_recent(const struct sl_node *node)
 {
@@ -43,7 +46,7 @@ static double median_distance(const struct sl_node *node)
  */
 double epoch_radius(const struct sl_node *node)
 {
-    double radius = node->n_distances ? 1.5 * median_distance(node) : node->config.cohort_radius;
+    double radius = node->n_distances ? radius_factor * median_distance(node) : node->config.cohort_radius;
     if (!(radius >= node->config.cohort_radius_min)) radius = node->config.cohort_radius_min;
     return radius <= node->config.cohort_radius_max ? radius : node->config.cohort_radius_max;
 }
@@ -51,6 +54,20 @@ double epoch_radius(const struct sl_node *node)
 double epoch_reference_slack(const struct sl_node *node)
 {
     return epoch_is_experienced(node) ? 1.5 * median_distance(node) + node->config.cohort_radius_min : INFINITY;
+}
+
+/*
+ * What one member brings, judged by the mean of n_members of them. The differences of all nodes of a settled network sum to nothing, so a cohort
+ * that is a large part of the network says less than chance would: the finite-population correction. One that is nearly all of it says nothing; then
+ * the start value holds.
+ */
+static double judge_distance(const struct sl_node *node, double distance, uint32_t n_members)
+{
+    double n_nodes = sl_view_count_live(&node->view) + 1.0, rest = 1 - n_members / n_nodes, one = distance * sqrt(n_members);
+    if (rest >= .25) return one / sqrt(rest);
+
+    double start = node->config.cohort_radius / radius_factor;
+    return 2 * one > start ? 2 * one : start;
 }
 
 static void remember_distance(struct sl_node *node, double distance)
@@ -167,11 +184,6 @@ size_t epoch_merge_scratch(const struct sl_node *node)
     return sizeof(float) * node->k * (n + 2) + rule + sizeof(float) * n + 64 * (n + 4);
 }
 
-static void gather(const struct sl_node *node, const float *from, float *to)
-{
-    for (uint32_t j = 0; j < node->n_block; j++) to[j] = from[node->block[j]];
-}
-
 static void scatter(const struct sl_node *node, const float *from, float *to)
 {
     for (uint32_t j = 0; j < node->n_block; j++) to[node->block[j]] = from[j];
@@ -184,14 +196,14 @@ static const float *decode(struct sl_node *node, const struct aggregate *aggrega
     float *values = SL_TAKE(&node->scratch, float, node->n_block);
     size_t after = node->scratch.used;
     float *anchor = SL_TAKE(&node->scratch, float, node->n_block);
-    if (!values || !anchor) return NULL;
+    assert(values && anchor);           /* epoch_merge_scratch() made room */
 
     sl_mean_decode(aggregate->bytes, node->n_block, aggregate->bits, aggregate->exponent, values);
-    gather(node, node->anchor, anchor);
+    node_gather(node, node->anchor, anchor);
     double distance = sl_vec_distance(values, anchor, node->n_block);
-    bool plausible = distance <= node->config.cohort_radius_max;
+    bool plausible = distance <= node->config.cohort_radius_max || !epoch_is_experienced(node);      /* a late joiner is far from everybody */
     node->scratch.used = plausible ? after : before;
-    if (plausible) remember_distance(node, distance * sqrt(aggregate->n_members));
+    if (plausible) remember_distance(node, judge_distance(node, distance, aggregate->n_members));
     return plausible ? values : NULL;
 }
 
@@ -236,9 +248,9 @@ static uint32_t cohorts_needed(const struct sl_node *node)
 static void merge(struct sl_node *node, struct sl_input *inputs, uint32_t n, uint32_t n_members)
 {
     float *own = SL_TAKE(&node->scratch, float, node->n_block), *merged = SL_TAKE(&node->scratch, float, node->n_block);
-    if (!own || !merged) return;
+    assert(own && merged);              /* epoch_merge_scratch() made room */
 
-    gather(node, node->weights, own);
+    node_gather(node, node->weights, own);
     inputs[n] = (struct sl_input){.values = own, .weight = 1};
     struct sl_rule_params rule = node->config.rule;
     int error = node->config.aggregator->combine(inputs, n + 1, node->n_block, &rule, &node->scratch, merged);

@@ -126,7 +126,7 @@ static void make_reference(struct sl_node *node)
     struct cohort *cohort = &node->cohort;
     size_t mark = node->scratch.used;
     float *anchor = SL_TAKE(&node->scratch, float, node->n_block);
-    for (uint32_t j = 0; j < node->n_block; j++) anchor[j] = node->anchor[node->block[j]];
+    node_gather(node, node->anchor, anchor);
     cohort->ref_exponent = sl_ref_exponent(anchor, node->n_block);
     sl_ref_encode(anchor, node->n_block, cohort->ref_exponent, cohort->ref);
     sl_merkle_build(&cohort->ref_tree, cohort->ref, (size_t)2 * node->n_block, 2 * SL_CHUNK_ELEMENTS);
@@ -206,6 +206,7 @@ static void propose(struct sl_node *node)
     memcpy(formation->own.from, node->self->id, 32);
     sl_body_hash(envelope.body, envelope.body_size, formation->own.hash);
     formation->proposed = true;
+    memcpy(formation->proposed_hash, formation->own.hash, 32);
     formation->state = FORMATION_PROPOSED;
     for (uint32_t i = 0; i < SL_CANDIDATES_MAX; i++) formation->answers[i].here = false;
     make_join(node, &formation->own);
@@ -250,7 +251,7 @@ static uint32_t count_answers(const struct sl_node *node, uint32_t n_candidates)
 static void release(struct sl_node *node, const struct contact *to)
 {
     size_t size;
-    struct sl_writer writer = node_begin(node, SL_MESSAGE_RELEASED, node->epoch, node->formation.own.hash, 256);
+    struct sl_writer writer = node_begin(node, SL_MESSAGE_RELEASED, node->epoch, node->formation.proposed_hash, 256);
     sl_write_released(&writer);
     const uint8_t *bytes = node_seal(node, &writer, SL_MESSAGE_RELEASED, &size);
     links_send_to(node, to, bytes, size);
@@ -272,13 +273,6 @@ static void answer(struct sl_node *node, struct proposal *proposal)
     join(node, proposal);
 }
 
-static bool is_candidate(const struct sl_node *node, const struct sl_propose *propose)
-{
-    for (uint32_t i = 0; i < propose->n_candidates; i++)
-        if (sl_hash_equal(propose->candidates[i], node->self->id)) return true;
-    return false;
-}
-
 /* Is this radius within the descriptor's limits and near our own estimate? A node that saw no aggregate lately has only the limits: nodes whose
  * estimates have drifted apart would otherwise refuse one another for ever. */
 static bool radius_fits(const struct sl_node *node, uint32_t offered_q)
@@ -291,7 +285,7 @@ static bool radius_fits(const struct sl_node *node, uint32_t offered_q)
 static bool is_acceptable(const struct sl_node *node, const struct sl_propose *propose, const uint8_t from[32])
 {
     const struct sl_view_peer *initiator = sl_view_find(&node->view, from);
-    if (!initiator || initiator->banned || !is_candidate(node, propose) || propose->ring_bits != 32) return false;
+    if (!initiator || initiator->banned || proposal_place(propose, from, node->self->id) >= propose->n_candidates || propose->ring_bits != 32) return false;
     if (propose->aim < node->config.cohort_min_size || propose->aim > node->config.cohort_max_size) return false;
     if (covers(node) && sl_view_ring_distance(&node->view, from) > formation_window(node)) return false;
     return radius_fits(node, propose->radius_q);
@@ -450,23 +444,31 @@ static void make_roster(struct sl_node *node)
     cohort_start(node);
 }
 
-/* The same ROSTER again for a member whose JOIN came twice: it did not hear us. */
-static void repeat_roster(struct sl_node *node, struct link *link)
+/* A JOIN that comes when the roster is settled: the ROSTER again for a member who did not hear it, RELEASED for everybody else. */
+static void answer_late_join(struct sl_node *node, struct link *link, const uint8_t propose_hash[32])
 {
-    if (node->cohort.state == COHORT_NONE || node->cohort.initiator != node->cohort.own) return;
-    for (uint32_t i = 0; i < node->cohort.n_members; i++) {
-        if (!sl_hash_equal(node->cohort.members[i].id, link->id)) continue;
-        links_send(node, link, node->cohort.roster, node->cohort.roster_size);
+    const struct cohort *cohort = &node->cohort;
+    if (!node->formation.proposed || !sl_hash_equal(propose_hash, node->formation.proposed_hash)) return;
+
+    bool leads = cohort->state != COHORT_NONE && cohort->initiator == cohort->own;
+    if (leads && cohort_find(node, link->id)) {
+        links_send(node, link, cohort->roster, cohort->roster_size);
         return;
     }
+    const struct sl_view_peer *peer = sl_view_find(&node->view, link->id);
+    if (!peer) return;
+    struct contact contact = contact_of(peer);
+    release(node, &contact);
 }
 
 void formation_on_join(struct sl_node *node, struct link *link, const struct sl_envelope *envelope)
 {
     struct formation *formation = &node->formation;
     if (!node->acting || envelope->epoch != node->epoch || !sl_hash_equal(envelope->from, link->id) || envelope->size > JOIN_MAX) return;
-    if (formation->state == FORMATION_DONE) repeat_roster(node, link);
-    if (formation->state != FORMATION_PROPOSED) return;
+    if (formation->state != FORMATION_PROPOSED) {
+        answer_late_join(node, link, envelope->cohort);
+        return;
+    }
 
     for (uint32_t i = 0; i < formation->n_candidates; i++) {
         struct answer *answer = &formation->answers[i];

@@ -30,13 +30,16 @@ struct link *links_find(struct sl_node *node, uint32_t number)
     return NULL;
 }
 
+/* Of several connections the newest: after a restart of the peer the older ones lead nowhere. */
 struct link *links_to(struct sl_node *node, const uint8_t id[32])
 {
+    struct link *newest = NULL;
     for (uint32_t i = 0; i < node->links.n_max; i++) {
         struct link *link = &node->links.all[i];
-        if (link->state == LINK_OPEN && link->known && sl_hash_equal(link->id, id)) return link;
+        if (link->state != LINK_OPEN || !link->known || !sl_hash_equal(link->id, id)) continue;
+        if (!newest || link->opened_us >= newest->opened_us) newest = link;
     }
-    return NULL;
+    return newest;
 }
 
 static bool is_dialing(const struct sl_node *node, const uint8_t id[32])
@@ -63,13 +66,6 @@ void links_close_all(struct sl_node *node)
         if (node->links.all[i].state != LINK_FREE) links_close(node, &node->links.all[i]);
 }
 
-static bool is_partner(const struct sl_node *node, const struct link *link)
-{
-    for (uint32_t i = 0; i < node->cohort.n_members; i++)
-        if (sl_hash_equal(node->cohort.members[i].id, link->id)) return true;
-    return false;
-}
-
 /* A free entry, or that of the connection that was silent longest: strangers first, partners of the current cohort never. */
 static struct link *make_room(struct sl_node *node)
 {
@@ -77,7 +73,7 @@ static struct link *make_room(struct sl_node *node)
     for (uint32_t i = 0; i < node->links.n_max; i++) {
         struct link *link = &node->links.all[i];
         if (link->state == LINK_FREE) return link;
-        if (link->state == LINK_DIALING || is_partner(node, link)) continue;
+        if (link->state == LINK_DIALING || cohort_find(node, link->id)) continue;
         bool earlier = !oldest || (link->known == oldest->known ? link->used_us < oldest->used_us : !link->known);
         if (earlier) oldest = link;
     }
@@ -91,7 +87,7 @@ static struct link *open_entry(struct sl_node *node, uint32_t number, const uint
     struct link *link = make_room(node);
     if (!link) return NULL;
 
-    *link = (struct link){.number = number, .used_us = node->now_us, .filled_us = node->now_us, .tokens = QUOTA_MESSAGES};
+    *link = (struct link){.number = number, .opened_us = node->now_us, .used_us = node->now_us, .quota = {.filled_us = node->now_us}};
     memcpy(link->key, key, 32);
     return link;
 }
@@ -180,6 +176,16 @@ static void say_hello(struct sl_node *node, struct link *link)
     link->hello_sent = true;
 }
 
+/* One inbound connection a peer: an older one is stale, or hoarded. */
+static void close_older_inbound(struct sl_node *node, const struct link *newest)
+{
+    for (uint32_t i = 0; i < node->links.n_max; i++) {
+        struct link *link = &node->links.all[i];
+        bool inbound = link->state == LINK_OPEN && link->number >= SL_LINK_INBOUND;
+        if (inbound && link != newest && link->known && sl_hash_equal(link->id, newest->id)) links_close(node, link);
+    }
+}
+
 static void link_is_known(struct sl_node *node, struct link *link, const uint8_t id[32])
 {
     memcpy(link->id, id, 32);
@@ -194,6 +200,7 @@ static void link_is_known(struct sl_node *node, struct link *link, const uint8_t
         peer->misses = 0;
         peer->heard_us = node->now_us;
     }
+    if (link->number >= SL_LINK_INBOUND) close_older_inbound(node, link);
     node_trace(node, SL_TRACE_LINK_UP, id, 0, 0, SL_OK);
     flush_waiting(node, link);
 }
@@ -322,18 +329,23 @@ void links_on_hello(struct sl_node *node, struct link *link, const struct sl_env
 
 /* ---- budget ---- */
 
-/* Token bucket over one epoch: an honest peer needs about 40 messages and a chunk per 64 KiB. */
+/* Token bucket over one epoch. */
+static bool take_token(struct sl_view_quota *quota, uint64_t now_us, uint64_t epoch_us)
+{
+    uint64_t per_token = epoch_us / QUOTA_MESSAGES + 1, gained = (now_us - quota->filled_us) / per_token;
+    quota->filled_us += gained * per_token;
+    quota->used = gained >= quota->used ? 0 : quota->used - (uint32_t)gained;
+    if (quota->used >= QUOTA_MESSAGES) return false;
+
+    quota->used++;
+    return true;
+}
+
 bool links_take_quota(struct sl_node *node, struct link *link)
 {
-    uint64_t per_token = node->config.epoch_us / QUOTA_MESSAGES + 1, gained = (node->now_us - link->filled_us) / per_token;
-    if (gained > 0) {
-        link->filled_us += gained * per_token;
-        link->tokens = gained > QUOTA_MESSAGES - link->tokens ? QUOTA_MESSAGES : link->tokens + (uint32_t)gained;
-    }
-    if (link->tokens > 0) {
-        link->tokens--;
-        return true;
-    }
+    struct sl_view_peer *peer = link->known ? sl_view_find(&node->view, link->id) : NULL;
+    if (take_token(peer ? &peer->quota : &link->quota, node->now_us, node->config.epoch_us)) return true;
+
     node->counters.messages_refused++;
     node_trace(node, SL_TRACE_OVER_BUDGET, link->known ? link->id : NULL, 0, 0, SL_OK);
     links_close(node, link);

@@ -23,6 +23,11 @@ uint64_t node_phase(const struct sl_node *node, double fraction)
     return node->epoch * node->config.epoch_us + (uint64_t)(fraction * (double)node->config.epoch_us);
 }
 
+void node_gather(const struct sl_node *node, const float *from, float *to)
+{
+    for (uint32_t j = 0; j < node->n_block; j++) to[j] = from[node->block[j]];
+}
+
 void node_store(struct sl_node *node, enum sl_store_type type, const uint8_t *data, size_t size, uint64_t *ticket)
 {
     if (node->actions.n_stores == STORES_MAX) return;
@@ -273,6 +278,7 @@ static void on_control(struct sl_node *node, const struct sl_event *event)
     case SL_CONTROL_LEAVE:
         node->acting = false;
         node->first_epoch = UINT64_MAX;
+        cohort_leave(node);                                 /* before its keys are wiped */
         formation_end(node);
         node_trace(node, SL_TRACE_LEAVING, NULL, 0, 0, SL_OK);
         break;

@@ -247,14 +247,6 @@ static int open_proof(const struct sl_node *node, const struct sl_envelope *enve
     return chained && sl_hash_equal(proof->result.chain, hash) ? SL_OK : SL_ERROR_MISMATCH;
 }
 
-static bool was_invited(const struct sl_propose *propose, const uint8_t initiator[32], const uint8_t id[32])
-{
-    if (sl_hash_equal(initiator, id)) return true;
-    for (uint32_t i = 0; i < propose->n_candidates; i++)
-        if (sl_hash_equal(propose->candidates[i], id)) return true;
-    return false;
-}
-
 /*
  * Every member admitted, every member's signature under the RESULT. The RESULT names the whole chain by hash, so it stands for the JOINs, the PROPOSE and the
  * ROSTER too: their own signatures need no second look here.
@@ -273,7 +265,7 @@ static int check_members(struct sl_node *node, const struct proof *proof, struct
         if (error == SL_OK) error = certificate_check(node, envelope.from, join.certificate, join.certificate_size);
         if (error != SL_OK) return error;
         if (i > 0 && memcmp(out->members[i - 1], envelope.from, 32) >= 0) return SL_ERROR_MALFORMED;
-        if (!was_invited(&proof->propose, proof->roster_envelope.from, envelope.from)) return SL_ERROR_MISMATCH;
+        if (proposal_place(&proof->propose, proof->roster_envelope.from, envelope.from) == UINT32_MAX) return SL_ERROR_MISMATCH;
 
         sl_envelope_digest(SL_MESSAGE_RESULT, node->config.network_id, node->epoch, proof->cohort_id, envelope.from, proof->body.result,
                            proof->body.result_size, digest);

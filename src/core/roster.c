@@ -52,8 +52,7 @@ static void fill_member(struct member *member, const struct sl_envelope *envelop
     memcpy(member->address, join->address, sizeof member->address);
 }
 
-/* Number of an id among the candidates; n_candidates for the initiator, which is none of them; UINT32_MAX for a stranger. */
-static uint32_t place_in(const struct sl_propose *propose, const uint8_t initiator[32], const uint8_t id[32])
+uint32_t proposal_place(const struct sl_propose *propose, const uint8_t initiator[32], const uint8_t id[32])
 {
     if (sl_hash_equal(initiator, id)) return propose->n_candidates;
     for (uint32_t i = 0; i < propose->n_candidates; i++)
@@ -88,7 +87,7 @@ static int check_joins(struct sl_node *node, const struct sl_roster *roster, con
         int error = join_open(node, roster->joins[i].bytes, roster->joins[i].size, formation->own.hash, !own && !verified, &envelope, &joins[i]);
         if (error != SL_OK) return error;
 
-        places[i] = place_in(propose, formation->own.from, envelope.from);
+        places[i] = proposal_place(propose, formation->own.from, envelope.from);
         if (places[i] == UINT32_MAX || (i > 0 && memcmp(cohort->members[i - 1].id, envelope.from, 32) >= 0)) return SL_ERROR_MALFORMED;
         if (!own && !node->view.overflowed && sl_view_ring_distance(&node->view, envelope.from) > formation_window(node)) return SL_ERROR_OUT_OF_RANGE;
         for (uint32_t j = 0; j < i; j++)

@@ -31,10 +31,24 @@ static uint32_t count_bits(uint64_t bits)
     return n;
 }
 
+/* How to reach a peer, in the cohort or in the view; false for somebody who is in neither and has no connection. */
+static bool find_contact(struct sl_node *node, const uint8_t id[32], struct contact *out)
+{
+    const struct member *member = cohort_find(node, id);
+    const struct sl_view_peer *peer = member ? NULL : sl_view_find(&node->view, id);
+    if (member) *out = contact_of_member(member);
+    if (peer) *out = contact_of(peer);
+    if (!member && !peer) *out = (struct contact){.id = id, .address = ""};
+    return member || peer || links_to(node, id);
+}
+
 static void ask(struct sl_node *node, struct fetch *fetch)
 {
-    struct link *link = links_to(node, fetch->peer);
-    for (uint32_t i = 0; link && i < fetch->n_chunks && count_bits(fetch->asked & ~fetch->got) < OUTSTANDING_MAX; i++) {
+    struct contact contact;
+    fetch->asked_us = node->now_us;
+    if (!find_contact(node, fetch->peer, &contact)) return;
+
+    for (uint32_t i = 0; i < fetch->n_chunks && count_bits(fetch->asked & ~fetch->got) < OUTSTANDING_MAX; i++) {
         if ((fetch->asked | fetch->got) >> i & 1) continue;
         struct sl_get get = {.index = i};
         memcpy(get.root, fetch->root, 32);
@@ -42,10 +56,17 @@ static void ask(struct sl_node *node, struct fetch *fetch)
         struct sl_writer writer = node_begin(node, SL_MESSAGE_GET, node->epoch, NULL, 512);
         sl_write_get(&writer, &get);
         const uint8_t *bytes = node_seal(node, &writer, SL_MESSAGE_GET, &size);
-        links_send(node, link, bytes, size);
+        links_send_to(node, &contact, bytes, size);
         fetch->asked |= (uint64_t)1 << i;
     }
-    fetch->asked_us = node->now_us;
+}
+
+/* A member that does not answer may be cut off from us alone: the initiator holds the vectors of all. */
+static void turn_to_initiator(struct sl_node *node, struct fetch *fetch)
+{
+    const struct cohort *cohort = &node->cohort;
+    if (fetch->kind != FETCH_VECTOR || cohort->own == cohort->initiator) return;
+    memcpy(fetch->peer, cohort->members[fetch->tries % 2 ? cohort->initiator : fetch->index].id, 32);
 }
 
 static uint64_t patience(const struct sl_node *node)
@@ -113,6 +134,7 @@ void transfer_on_deadline(struct sl_node *node)
         n_active++;
         if (node->now_us - fetch->asked_us < patience(node) || fetch->tries >= FETCH_TRIES_MAX) continue;
         fetch->tries++;
+        if (fetch->tries > 2) turn_to_initiator(node, fetch);
         fetch->asked = fetch->got;
         ask(node, fetch);
     }
@@ -123,32 +145,39 @@ void transfer_on_deadline(struct sl_node *node)
 
 struct source { const struct sl_merkle *tree; const uint8_t *bytes; };
 
-static bool is_member(const struct sl_node *node, const uint8_t id[32])
+static const struct sl_merkle *tree_of(struct sl_merkle *tree, bool *ready, const uint8_t *bytes, uint32_t n_values, uint32_t element_size)
 {
-    for (uint32_t i = 0; i < node->cohort.n_members; i++)
-        if (sl_hash_equal(node->cohort.members[i].id, id)) return true;
-    return false;
+    if (!*ready) sl_merkle_build(tree, bytes, (size_t)n_values * element_size, (size_t)element_size * SL_CHUNK_ELEMENTS);
+    *ready = true;
+    return tree;
 }
 
-/* What this peer may have under this root: the cohort's reference and the own opened vector for members, finished aggregates for everybody. */
+/* For members of the cohort: the reference, and every vector that was opened. Our own has no OPEN of its own to wait for once we sent it. */
+static struct source find_in_cohort(struct sl_node *node, const uint8_t root[32])
+{
+    struct cohort *cohort = &node->cohort;
+    if (cohort->ref_here && sl_hash_equal(cohort->ref_tree.root, root)) return (struct source){&cohort->ref_tree, cohort->ref};
+    for (uint32_t i = 0; i < cohort->n_members; i++) {
+        struct member *member = &cohort->members[i];
+        bool opened = member->held[HELD_OPEN].size > 0 && member->vector_here;
+        if (!opened || !sl_hash_equal(member->root, root)) continue;
+        return (struct source){tree_of(&member->tree, &member->tree_ready, member->vector, node->n_block, 4), member->vector};
+    }
+    return (struct source){NULL, NULL};
+}
+
+/* What this peer may have under this root: things of the cohort for its members, finished aggregates for everybody. */
 static struct source find_source(struct sl_node *node, const uint8_t root[32], const uint8_t peer[32])
 {
-    const struct cohort *cohort = &node->cohort;
-    if (cohort->state != COHORT_NONE && is_member(node, peer)) {
-        const struct member *own = &cohort->members[cohort->own];
-        bool opened = cohort->state == COHORT_OPENED || cohort->state == COHORT_SUMMED || cohort->state == COHORT_DONE;
-        if (cohort->ref_here && sl_hash_equal(cohort->ref_tree.root, root)) return (struct source){&cohort->ref_tree, cohort->ref};
-        if (opened && sl_hash_equal(own->root, root)) return (struct source){&own->tree, own->vector};
+    bool alive = node->cohort.state != COHORT_NONE && node->cohort.state != COHORT_VOID;
+    if (alive && cohort_find(node, peer)) {
+        struct source source = find_in_cohort(node, root);
+        if (source.tree) return source;
     }
     for (uint32_t i = 0; i < OWN_SLOTS + node->config.merge_pulls; i++) {
-        struct aggregate *aggregate = &node->pulls.slots[i];
-        if (!aggregate->complete || !sl_hash_equal(aggregate->root, root)) continue;
-        if (!aggregate->tree_ready) {
-            size_t element = aggregate->bits / 8;
-            sl_merkle_build(&aggregate->tree, aggregate->bytes, element * aggregate->n_values, element * SL_CHUNK_ELEMENTS);
-            aggregate->tree_ready = true;
-        }
-        return (struct source){&aggregate->tree, aggregate->bytes};
+        struct aggregate *slot = &node->pulls.slots[i];
+        if (!slot->complete || !sl_hash_equal(slot->root, root)) continue;
+        return (struct source){tree_of(&slot->tree, &slot->tree_ready, slot->bytes, slot->n_values, slot->bits / 8), slot->bytes};
     }
     return (struct source){NULL, NULL};
 }

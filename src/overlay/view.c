@@ -186,16 +186,16 @@ struct sl_view_peer *sl_view_draw(const struct sl_view *view, struct sl_rng *rng
 {
     if (view->n_peers == 0) return NULL;
 
-    /* A few blind draws nearly always hit; otherwise walk from a random place, so that nobody who qualifies is missed. */
-    uint32_t start = 0;
+    /* A few blind draws nearly always hit; otherwise one pass, as uniform as they are. */
     for (int tries = 0; tries < 8; tries++) {
-        start = sl_rng_below(rng, view->n_peers);
-        struct sl_view_peer *peer = &view->peers[start];
+        struct sl_view_peer *peer = &view->peers[sl_rng_below(rng, view->n_peers)];
         if (sl_view_is_live(peer) && !is_among(peer->id, excluded, n_excluded)) return peer;
     }
-    for (uint32_t i = 0; i < view->n_peers; i++) {
-        struct sl_view_peer *peer = &view->peers[(start + i) % view->n_peers];
-        if (sl_view_is_live(peer) && !is_among(peer->id, excluded, n_excluded)) return peer;
+    struct sl_view_peer *drawn = NULL;
+    for (uint32_t i = 0, n_hits = 0; i < view->n_peers; i++) {
+        struct sl_view_peer *peer = &view->peers[i];
+        if (!sl_view_is_live(peer) || is_among(peer->id, excluded, n_excluded)) continue;
+        if (sl_rng_below(rng, ++n_hits) == 0) drawn = peer;
     }
-    return NULL;
+    return drawn;
 }

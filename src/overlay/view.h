@@ -15,6 +15,9 @@
  * The peer view: a bounded table of identities this node knows, and the ring on which cohorts are formed. Not a failure detector of its own: the core
  * tells it whom it heard and whom it missed.
  */
+/* Token bucket: how many messages a peer may still send us. */
+struct sl_view_quota { uint64_t filled_us; uint32_t used; };
+
 struct sl_view_peer {
     uint8_t id[32], sign_public[32], transport_public[32];
     uint8_t certificate_hash[32];        /* of the certificate that was accepted */
@@ -22,6 +25,7 @@ struct sl_view_peer {
     uint64_t heard_us;                   /* last time a message came; 0 never */
     uint64_t position;                   /* on the ring of the current epoch */
     uint32_t misses;                     /* unanswered dials or requests in a row */
+    struct sl_view_quota quota;
     int32_t clock_off_ms;                /* its clock against ours, from HELLO */
     bool clock_known, banned;
 };

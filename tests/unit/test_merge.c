@@ -238,7 +238,8 @@ Test(merge, estimates_the_radius_from_aggregates_within_the_limits)
     cr_assert_float_eq(stage_status(stage).sharing_radius, 8, 1e-12, "cohort.radius before the first aggregate");
     for (int j = 0; j < DIM; j++) stage->node->anchor[j] = 0;
     merge_four(1, 1, 1, 1);
-    cr_assert_float_eq(stage_status(stage).sharing_radius, 1.5 * sqrt(DIM), 1e-2);
+    double n_nodes = stage_status(stage).peers_live + 1.0;
+    cr_assert_float_eq(stage_status(stage).sharing_radius, 1.5 * sqrt(DIM) / sqrt(1 - 1 / n_nodes), 1e-2);
 
     stage_next_epoch(stage);
     stage_to_phase(stage, .9);
@@ -246,6 +247,20 @@ Test(merge, estimates_the_radius_from_aggregates_within_the_limits)
     for (int i = 0; i < 6; i++) put_aggregate((uint32_t)i, 1);
     stage_to_phase(stage, .98);
     cr_assert_leq(stage_status(stage).sharing_radius, 1000, "cohort.radius_max");
+}
+
+Test(merge, keeps_the_start_radius_where_one_cohort_is_nearly_the_whole_network)
+{
+    open_stage("mean", NULL);
+    for (uint32_t i = 1; i < stage->node->view.n_peers; i++) stage->node->view.peers[i].misses = SL_VIEW_MISSES_DEAD;
+    stage_to_phase(stage, .9);
+    memcpy(stage->node->anchor, (float[DIM]){0}, sizeof(float[DIM]));
+    put_aggregate(0, 0);
+    stage->node->pulls.slots[OWN_SLOTS].n_members = 2;
+
+    stage_to_phase(stage, .98);
+
+    cr_assert_float_eq(stage_status(stage).sharing_radius, stage->config.cohort_radius, 1e-9, "a mean that stands still says nothing of its members");
 }
 
 /* ---- reasons ---- */
