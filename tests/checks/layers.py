@@ -23,7 +23,7 @@ LIBRARIES = [
     (re.compile(r'(cblas|lapacke|lapack|openblas_config)\w*\.h|openblas/.*'), {'learn'}),
     (re.compile(r'msgpack(\.h|/.*)'), {'wire'}),
     (re.compile(r'zlib\.h'), {'data'}),
-    (re.compile(r'sodium(\.h|/.*)'), {'base', 'wire', 'privacy', 'runtime', 'sim', 'programs', 'main.c'}),
+    (re.compile(r'sodium(\.h|/.*)'), {'base', 'wire', 'privacy', 'runtime', 'programs', 'main.c'}),
 ]
 
 # Folders without files, heap, clock or sockets: of the standard library they need only these headers.
