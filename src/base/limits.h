@@ -4,10 +4,7 @@
 
 /* Every fixed limit, with its reason. What small devices want smaller is an option (include/starling/options.def). */
 enum {
-    SL_ID_SIZE = 32,                     /* BLAKE2b-256 of an identity */
-    SL_KEY_SIZE = 32,                    /* Ed25519 and X25519 public keys */
     SL_SIGNATURE_SIZE = 64,              /* Ed25519 */
-    SL_HASH_SIZE = 32,
 
     SL_MESSAGE_MAX = 73728,              /* one frame on the wire: a 64 KiB chunk, its path and the envelope */
     SL_CHUNK_ELEMENTS = 16384,           /* ring elements in a chunk: 64 KiB at 32 bits */
@@ -19,7 +16,6 @@ enum {
     SL_CANDIDATES_MAX = 32,              /* candidates in a PROPOSE: 2c for c up to 16 */
     SL_ADDRESS_MAX = 48,                 /* "[ipv6]:port" with its terminating zero */
     SL_CERTIFICATE_MAX = 320,            /* encoded admission certificate */
-    SL_NAME_MAX = 64,
 
     SL_EPOCHS_KEPT = 3                   /* aggregates are served for this many epochs */
 };

@@ -212,6 +212,7 @@ struct sl_node {
     struct distance distances[DISTANCES_MAX];        /* oldest first */
     uint32_t n_distances;
     uint64_t last_merge_epoch;
+    bool told_stalled;               /* since the last merge */
     int64_t clock_off_s;
     uint32_t clock_peers;            /* how many peers say so; 0: our clock is fine */
 

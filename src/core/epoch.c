@@ -189,8 +189,8 @@ static void scatter(const struct sl_node *node, const float *from, float *to)
     for (uint32_t j = 0; j < node->n_block; j++) to[node->block[j]] = from[j];
 }
 
-/* Decodes one aggregate into scratch and remembers its distance. NULL, and nothing taken, when it lies absurdly far off: farther than any sharing radius. */
-static const float *decode(struct sl_node *node, const struct aggregate *aggregate)
+/* Decodes one aggregate into scratch and remembers its distance. NULL, and nothing taken, when it lies farther off than `farthest`. */
+static const float *decode(struct sl_node *node, const struct aggregate *aggregate, double farthest)
 {
     size_t before = node->scratch.used;
     float *values = SL_TAKE(&node->scratch, float, node->n_block);
@@ -201,20 +201,24 @@ static const float *decode(struct sl_node *node, const struct aggregate *aggrega
     sl_mean_decode(aggregate->bytes, node->n_block, aggregate->bits, aggregate->exponent, values);
     node_gather(node, node->anchor, anchor);
     double distance = sl_vec_distance(values, anchor, node->n_block);
-    bool plausible = distance <= node->config.cohort_radius_max || !epoch_is_experienced(node);      /* a late joiner is far from everybody */
+    bool plausible = distance <= farthest;
     node->scratch.used = plausible ? after : before;
     if (plausible) remember_distance(node, judge_distance(node, distance, aggregate->n_members));
     return plausible ? values : NULL;
 }
 
-/* The complete aggregates of this epoch: the own cohort's and the pulled ones, each with the weight of the members it stands for. */
+/*
+ * The complete aggregates of this epoch: the own cohort's and the pulled ones, each with the weight of the members it stands for. One that lies farther off
+ * than any sharing radius is absurd, but for a late joiner, who is far from everybody.
+ */
 static uint32_t collect(struct sl_node *node, struct sl_input *inputs, uint32_t *n_members)
 {
     uint32_t n = 0;
+    double farthest = epoch_is_experienced(node) ? node->config.cohort_radius_max : INFINITY;
     for (uint32_t i = 0; i < OWN_SLOTS + node->config.merge_pulls; i++) {
         const struct aggregate *aggregate = &node->pulls.slots[i];
         if (!aggregate->complete || aggregate->epoch != node->epoch) continue;
-        const float *values = decode(node, aggregate);
+        const float *values = decode(node, aggregate, farthest);
         if (!values) continue;
         inputs[n++] = (struct sl_input){.values = values, .weight = aggregate->n_members};
         *n_members += aggregate->n_members;

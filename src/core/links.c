@@ -212,6 +212,7 @@ static void on_up(struct sl_node *node, const struct sl_event *event)
 
     if (link) {                                         /* we dialled it: the transport has proven the key we asked for */
         link->state = LINK_OPEN;
+        link->opened_us = node->now_us;
         say_hello(node, link);
         uint8_t id[32];
         memcpy(id, link->id, 32);

@@ -162,7 +162,7 @@ static void on_start(struct sl_node *node, const struct sl_event *event)
     node->started = true;
     genesis(node);
     int error = event->start.state_size > 0 ? state_read(node, event->start.state, event->start.state_size) : SL_OK;
-    if (error != SL_OK) node_trace(node, SL_TRACE_STORE_FAILED, NULL, 0, 0, error);
+    if (error != SL_OK) node_trace(node, SL_TRACE_STATE_UNREADABLE, NULL, 0, 0, error);
 
     uint64_t epoch = node->now_us / node->config.epoch_us;
     node->first_epoch = (epoch > node->saved_epoch ? epoch : node->saved_epoch) + 1;
@@ -313,6 +313,21 @@ static void reset_actions(struct sl_node *node)
         .stores = node->stores, .dials = node->dials, .sends = node->sends, .hangups = node->hangups, .deadline_us = SL_NEVER};
 }
 
+/* It takes part and its clock is right, yet nothing came to merge for more than four epochs. */
+static bool merges_nothing(const struct sl_node *node)
+{
+    bool takes_part = node->first_epoch <= node->epoch && node->clock_peers == 0;
+    return takes_part && node->epoch - node->first_epoch > 4 && node->epoch - node->last_merge_epoch > 4;
+}
+
+static void tell_if_stalled(struct sl_node *node)
+{
+    bool stalled = merges_nothing(node);
+    if (stalled && !node->told_stalled)
+        node_trace(node, SL_TRACE_STALLED, NULL, (int64_t)(node->epoch - node->last_merge_epoch), sl_view_count_live(&node->view), SL_OK);
+    node->told_stalled = stalled;
+}
+
 void sl_node_step(struct sl_node *node, const struct sl_event *event, struct sl_actions *actions)
 {
     assert(event->now_us >= node->now_us);                  /* the driver's clock never goes back */
@@ -322,6 +337,7 @@ void sl_node_step(struct sl_node *node, const struct sl_event *event, struct sl_
     reset_actions(node);
     if (!node->stopped) {
         if (node->started) run_deadlines(node);
+        if (node->started) tell_if_stalled(node);
         switch (event->type) {
         case SL_EVENT_START: on_start(node, event); break;
         case SL_EVENT_TICK: break;
@@ -376,7 +392,7 @@ static void explain(const struct sl_node *node, struct sl_status *out)
     } else if (node->clock_peers > 0) {
         say(out->reason, sizeof out->reason, (const char *[]){"its clock is # s off", " against # peers", NULL},
             (uint64_t[]){(uint64_t)(node->clock_off_s < 0 ? -node->clock_off_s : node->clock_off_s), node->clock_peers});
-    } else if (since > 4 && node->epoch > node->first_epoch + 4) {
+    } else if (merges_nothing(node)) {
         say(out->reason, sizeof out->reason, (const char *[]){"nothing merged for # epochs:", " # peers reachable,", " # needed for a cohort", NULL},
             (uint64_t[]){since, out->peers_live, node->config.cohort_min_size - 1});
     } else {

@@ -49,7 +49,7 @@ enum { SL_VIEW_MISSES_DEAD = 3 };
 /* Carves the tables; false when the arena is too small. */
 bool sl_view_init(struct sl_view *view, struct sl_arena *arena, uint32_t n_peers_max);
 
-/* Adds or updates an identity; NULL when the view is full. */
+/* Adds an identity; one that is here already stays as it is. NULL when the view is full or somebody else has this transport key. */
 struct sl_view_peer *sl_view_add(struct sl_view *view, const struct sl_peer *peer);
 
 struct sl_view_peer *sl_view_find(const struct sl_view *view, const uint8_t id[32]);

@@ -48,7 +48,7 @@ struct sl_roster {
     struct { const uint8_t *bytes; size_t size; } joins[SL_COHORT_MAX];
 };
 
-struct sl_refuse { uint32_t reason; };       /* enum sl_refusal of the cohort; 0 .. 255 */
+struct sl_refuse { uint32_t reason; };       /* 0 .. 255; enum refusal in core/core.h */
 
 struct sl_commit { uint8_t root[32]; };      /* Merkle root of the masked vector */
 
@@ -86,7 +86,7 @@ struct sl_aggregate {
 
 struct sl_pull { uint64_t epoch; uint8_t member[32]; };      /* also the body of NONE */
 
-struct sl_need { uint32_t step; uint8_t from[32]; };          /* enum sl_step, whose message is missing */
+struct sl_need { uint32_t step; uint8_t from[32]; };          /* enum step in core/core.h, and whose message is missing */
 
 struct sl_get { uint8_t root[32]; uint32_t index; };          /* index < SL_CHUNKS_MAX */
 

@@ -261,6 +261,55 @@ Test(cohort, is_void_when_a_member_leaves)
     cr_assert_eq(stage->told[SL_TRACE_REFUSED].last.a, REFUSAL_REFERENCE, "the reason is told");
 }
 
+/* ---- told to leave ---- */
+
+Test(cohort, refuses_and_never_commits_when_it_is_told_to_leave_while_it_trains)
+{
+    struct sl_envelope envelope;
+    struct sl_refuse body;
+    stage->holds_jobs = true;
+    forged = forge_cohort(stage, 3);
+
+    stage_control(stage, SL_CONTROL_LEAVE, 0);
+
+    cr_assert_eq(state(), COHORT_VOID);
+    cr_assert_eq(stage_count(stage, SL_MESSAGE_REFUSE), 3, "the others need not wait for it");
+    const struct sent *sent = stage_last(stage, SL_MESSAGE_REFUSE);
+    cr_assert_eq(sl_envelope_open(sent->bytes, sent->size, stage->config.network_id, &envelope), SL_OK);
+    cr_assert_eq(sl_read_refuse(&envelope, &body), SL_OK);
+    cr_assert_eq(body.reason, REFUSAL_LEAVING);
+
+    stage_finish_job(stage, SL_OK);
+    stage_to_phase(stage, .99);
+    cr_assert_eq(stage_count(stage, SL_MESSAGE_COMMIT), 0, "its mask keys are wiped: a COMMIT would hide nothing");
+    cr_assert_eq(state(), COHORT_VOID);
+    cr_assert_eq(stage->told[SL_TRACE_VOID].n, 1);
+}
+
+Test(cohort, opens_nothing_when_it_is_told_to_leave_after_its_commit)
+{
+    to_committed();
+    stage_control(stage, SL_CONTROL_LEAVE, 0);
+
+    forge_say_list(forged, STEP_LIST_COMMIT, 0);
+    stage_to_phase(stage, .99);
+
+    cr_assert_eq(stage_count(stage, SL_MESSAGE_REFUSE), 3);
+    cr_assert_eq(stage_count(stage, SL_MESSAGE_OPEN), 0);
+}
+
+Test(cohort, takes_nothing_back_when_it_is_told_to_leave_after_its_aggregate)
+{
+    to_summed();
+    for (uint32_t i = 0; i < 3; i++) forge_say_result(forged, i, i);
+    stage_forget(stage);
+
+    stage_control(stage, SL_CONTROL_LEAVE, 0);
+
+    cr_assert_eq(state(), COHORT_DONE);
+    cr_assert_eq(stage->n_sent, 0);
+}
+
 /* ---- who may say what ---- */
 
 Test(cohort, ignores_a_relayed_message_with_a_bad_signature)

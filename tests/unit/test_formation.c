@@ -162,9 +162,73 @@ static void lead(void (*spoil)(uint32_t who, struct sl_join *join))
     stage_to_phase(stage, stage->config.phase_formation * .69);
 }
 
+static void spoil_nothing(uint32_t who, struct sl_join *join)
+{
+    (void)who;
+    (void)join;
+}
+
+Test(formation, says_the_roster_again_to_a_member_whose_join_comes_again)
+{
+    lead(spoil_nothing);
+    cr_assert_eq(stage_count(stage, SL_MESSAGE_ROSTER), 6);
+    stage_forget(stage);
+    const struct forged_member *member = forge_member(forged, 2);
+
+    puppet_deliver(stage, 2, member->join, member->join_size);
+
+    cr_assert_eq(stage_count_to(stage, SL_MESSAGE_ROSTER, 2), 1);
+    cr_assert_eq(stage->n_sent, 1, "to nobody else");
+    const struct sent *sent = stage_last(stage, SL_MESSAGE_ROSTER);
+    cr_assert_eq(sent->size, stage->node->cohort.roster_size);
+    cr_assert_eq(memcmp(sent->bytes, stage->node->cohort.roster, sent->size), 0, "the same to the bit");
+}
+
+static void stay_away(uint32_t who, struct sl_join *join)
+{
+    if (who != 0) join->sign_public[0] ^= 1;
+}
+
+Test(formation, releases_who_joins_after_it_gave_its_propose_up)
+{
+    struct sl_envelope envelope;
+    lead(stay_away);
+    cr_assert_eq(state(), FORMATION_FREE, "one JOIN is too few");
+    cr_assert_eq(stage_count_to(stage, SL_MESSAGE_RELEASED, 0), 1);
+    stage_forget(stage);
+    struct forged_member *late = forge_member(forged, 3);
+    struct sl_join join = forge_join_body(forged, late);
+    forge_join(forged, late, &join);
+
+    puppet_deliver(stage, 3, late->join, late->join_size);
+
+    cr_assert_eq(stage_count_to(stage, SL_MESSAGE_RELEASED, 3), 1, "or it would wait for a roster until the second wave");
+    const struct sent *sent = stage_last(stage, SL_MESSAGE_RELEASED);
+    cr_assert_eq(sl_envelope_open(sent->bytes, sent->size, stage->config.network_id, &envelope), SL_OK);
+    cr_assert(sl_hash_equal(envelope.cohort, forged->propose_hash), "it names the PROPOSE");
+
+    stage_forget(stage);
+    forged->propose_hash[0] ^= 1;
+    forge_join(forged, late, &join);
+    puppet_deliver(stage, 3, late->join, late->join_size);
+    cr_assert_eq(stage->n_sent, 0, "a PROPOSE that never was is not answered");
+}
+
 static void refuse_initiator(uint32_t who, struct sl_join *join)
 {
     if (who == 1) join->refused = (uint32_t)1 << 6;          /* the place behind the last candidate stands for the initiator */
+}
+
+Test(formation, releases_again_who_was_left_out_and_joins_again)
+{
+    lead(refuse_initiator);
+    stage_forget(stage);
+    const struct forged_member *member = forge_member(forged, 1);
+
+    puppet_deliver(stage, 1, member->join, member->join_size);
+
+    cr_assert_eq(stage_count_to(stage, SL_MESSAGE_RELEASED, 1), 1);
+    cr_assert_eq(stage_count(stage, SL_MESSAGE_ROSTER), 0);
 }
 
 Test(formation, a_candidate_that_refuses_its_initiator_is_left_out_and_the_others_go_on)

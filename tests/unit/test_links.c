@@ -312,6 +312,70 @@ Test(links, gives_new_budget_as_time_goes_by)
     cr_assert_eq(stage->n_hangups, 1, "and not more");
 }
 
+Test(links, gives_a_peer_that_reconnects_no_new_budget)
+{
+    stage_connect(stage, 0);
+    for (int i = 0; i < QUOTA_MESSAGES; i++) pull(0);
+    stage_change(stage, stage->link[0], SL_LINK_DOWN, NULL);
+    stage_connect(stage, 0);
+    cr_assert_eq(stage->n_hangups, 0);
+
+    pull(0);
+
+    cr_assert_eq(stage->n_hangups, 1);
+    cr_assert_eq(stage->told[SL_TRACE_OVER_BUDGET].n, 1);
+}
+
+/* ---- two links to one peer ---- */
+
+Test(links, closes_the_first_inbound_link_of_a_peer_when_a_second_comes)
+{
+    uint32_t first = stage_inbound(stage, stage->puppets[0].transport_public), second = stage_inbound(stage, stage->puppets[0].transport_public);
+
+    cr_assert_eq(stage->n_hangups, 1);
+    cr_assert_eq(stage->hangups[0], first);
+    cr_assert_eq(n_open(), 1);
+    cr_assert_eq(links_to(stage->node, stage->puppets[0].id)->number, second);
+}
+
+Test(links, closes_the_first_link_of_a_stranger_when_a_second_has_proven_the_same_identity)
+{
+    struct sl_hello hello = hello_of(STRANGER, stage->now_us);
+    uint32_t first = stage_inbound(stage, stage->puppets[STRANGER].transport_public);
+    say_hello(STRANGER, &hello);
+    uint32_t second = stage_inbound(stage, stage->puppets[STRANGER].transport_public);
+    cr_assert_eq(stage->n_hangups, 0, "nobody yet");
+
+    say_hello(STRANGER, &hello);
+
+    cr_assert_eq(stage->n_hangups, 1);
+    cr_assert_eq(stage->hangups[0], first);
+    cr_assert_eq(links_to(stage->node, stage->puppets[STRANGER].id)->number, second);
+}
+
+Test(links, prefers_the_newest_link_to_a_peer)
+{
+    stage->ignores_dials = true;
+    stage_to_phase(stage, .8801);                        /* it dials those it pulls from */
+    const struct sl_dial dial = stage->dials[0];
+    stage->n_pending = 0;
+    uint32_t puppet = 0;
+    while (!sl_hash_equal(stage->puppets[puppet].transport_public, dial.transport_key)) puppet++;
+    const uint8_t *id = stage->puppets[puppet].id;
+
+    uint32_t inbound = stage_inbound(stage, dial.transport_key);
+    cr_assert_eq(links_to(stage->node, id)->number, inbound);
+    stage->now_us += 1000;
+    stage_change(stage, dial.link, SL_LINK_UP, dial.transport_key);
+    cr_assert_eq(links_to(stage->node, id)->number, dial.link, "the dial was answered later");
+    stage->now_us += 1000;
+    inbound = stage_inbound(stage, dial.transport_key);
+    cr_assert_eq(links_to(stage->node, id)->number, inbound, "the peer restarted: it dials us anew");
+
+    stage_change(stage, inbound, SL_LINK_DOWN, NULL);
+    cr_assert_eq(links_to(stage->node, id)->number, dial.link, "what is left");
+}
+
 /* ---- clocks ---- */
 
 static void hellos(uint32_t n, int64_t off_us)

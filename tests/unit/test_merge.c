@@ -179,15 +179,43 @@ Test(merge, counts_no_aggregate_of_another_epoch_or_an_incomplete_one)
     expect_weights(1, "nothing that counts");
 }
 
-Test(merge, leaves_an_absurd_aggregate_out)
+static void give_experience(void)
+{
+    stage->node->distances[stage->node->n_distances++] = (struct distance){.value = 4, .epoch = stage_epoch(stage) - 1};
+}
+
+Test(merge, leaves_an_absurd_aggregate_out_wherever_it_stands)
 {
     open_stage("mean", NULL);
     set_own(1);
-    put_aggregate(4, 1e6);
-    merge_four(2, 3, 4, 10);
+    give_experience();
+    put_aggregate(4, 10);
+    merge_four(1e6, 2, 3, 4);
 
     expect_weights(4, "four plausible ones and the own model");
     expect_anchor(3.5);
+    cr_assert_eq(stage->told[SL_TRACE_MERGED].last.a, 4);
+}
+
+Test(merge, counts_every_far_aggregate_while_it_has_seen_none_lately)
+{
+    open_stage("mean", NULL);
+    set_own(1);
+    merge_four(500, 500, 500, 500);                      /* 2000 away: farther than cohort.radius_max */
+
+    expect_weights((1 + 4 * 500) / 5.0, "a late joiner is far from everybody");
+    expect_anchor(500);
+    cr_assert_eq(stage->told[SL_TRACE_MERGED].last.a, 4, "the first one must not make the others absurd");
+}
+
+Test(merge, counts_far_aggregates_again_when_its_experience_is_old)
+{
+    open_stage("mean", NULL);
+    give_experience();
+    stage->node->distances[0].epoch = stage_epoch(stage) - DISTANCE_EPOCHS - 1;
+    set_own(1);
+    merge_four(500, 500, 500, 500);
+
     cr_assert_eq(stage->told[SL_TRACE_MERGED].last.a, 4);
 }
 
@@ -279,6 +307,18 @@ Test(merge, says_in_words_why_nothing_moves)
     cr_assert_str_eq(status.reason, expected);
 }
 
+Test(merge, tells_once_that_nothing_moves_when_the_status_first_says_so)
+{
+    open_stage("mean", NULL);
+    for (int i = 0; i < 12; i++) {
+        stage_next_epoch(stage);
+        cr_assert_eq(stage->told[SL_TRACE_STALLED].n, stage_status(stage).stalled, "epoch %d", i);
+    }
+    cr_assert_eq(stage->told[SL_TRACE_STALLED].n, 1);
+    cr_assert_gt(stage->told[SL_TRACE_STALLED].last.a, 4, "epochs without a merge");
+    cr_assert_leq(stage->told[SL_TRACE_STALLED].last.b, 24, "peers reachable");
+}
+
 Test(merge, is_content_again_after_the_next_merge)
 {
     open_stage("mean", NULL);
@@ -291,6 +331,9 @@ Test(merge, is_content_again_after_the_next_merge)
 
     cr_assert_not(stage_status(stage).stalled);
     cr_assert_eq(stage_status(stage).reason[0], 0);
+
+    for (int i = 0; i < 7; i++) stage_next_epoch(stage);
+    cr_assert_eq(stage->told[SL_TRACE_STALLED].n, 2, "and tells it again when it stalls again");
 }
 
 Test(merge_of_cores, brings_all_rules_to_agreement)

@@ -62,7 +62,7 @@ Test(state, comes_back_as_it_was)
     cr_assert_eq(stage->node->n_distances, 2);
     cr_assert_eq(stage->node->distances[1].value, 3.5);
     cr_assert_eq(stage->node->saved_epoch, epoch);
-    cr_assert_eq(stage->told[SL_TRACE_STORE_FAILED].n, 0);
+    cr_assert_eq(stage->told[SL_TRACE_STATE_UNREADABLE].n, 0);
 }
 
 Test(state, a_node_without_state_starts_from_genesis_and_not_in_its_first_epoch)
@@ -118,7 +118,7 @@ Test(state, starts_from_genesis_and_says_so_when_any_byte_is_wrong)
         stage->holds_stores = true;                      /* the new state must not replace the bad one */
         stage_restart(stage);
 
-        cr_assert_eq(stage->told[SL_TRACE_STORE_FAILED].n, 1, "byte %zu", i);
+        cr_assert_eq(stage->told[SL_TRACE_STATE_UNREADABLE].n, 1, "byte %zu", i);
         cr_assert_eq(stage->node->weights[3], genesis, "byte %zu", i);
         cr_assert_eq(stage->node->saved_epoch, 0, "byte %zu", i);
         cr_assert_eq(stage->node->first_epoch, stage_epoch(stage) + 1);
@@ -142,7 +142,7 @@ Test(state, starts_from_genesis_when_the_file_is_torn_or_too_long)
         stage->state = exact;
         stage->state_size = sizes[i];
         stage_restart(stage);
-        cr_assert_eq(stage->told[SL_TRACE_STORE_FAILED].n, 1, "%zu bytes", sizes[i]);
+        cr_assert_eq(stage->told[SL_TRACE_STATE_UNREADABLE].n, 1, "%zu bytes", sizes[i]);
         cr_assert_eq(stage->node->weights[3], genesis);
         free(exact);
         stage->state = kept;
@@ -160,8 +160,8 @@ Test(state, refuses_the_state_of_another_network)
 
     stage_start(other);
 
-    cr_assert_eq(other->told[SL_TRACE_STORE_FAILED].n, 1);
-    cr_assert_eq(other->told[SL_TRACE_STORE_FAILED].last.error, SL_ERROR_WRONG_NETWORK);
+    cr_assert_eq(other->told[SL_TRACE_STATE_UNREADABLE].n, 1);
+    cr_assert_eq(other->told[SL_TRACE_STATE_UNREADABLE].last.error, SL_ERROR_WRONG_NETWORK);
     cr_assert_neq(other->node->weights[3], 42);
     stage_destroy(&other);
 }

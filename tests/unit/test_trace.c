@@ -47,6 +47,19 @@ Test(trace, prints_the_error_in_words)
     cr_assert_str_eq(text, "no aggregate from n7 (not found)");
 }
 
+Test(trace, says_what_becomes_of_a_node_whose_state_is_bad_or_that_stalls)
+{
+    struct sl_trace_event unreadable = {.type = SL_TRACE_STATE_UNREADABLE, .error = SL_ERROR_WRONG_NETWORK};
+    struct sl_trace_event stalled = {.type = SL_TRACE_STALLED, .a = 5, .b = 2};
+    char text[128];
+
+    sl_trace_text(&unreadable, "", text, sizeof text);
+    cr_assert_eq(strncmp(text, "its saved state is not usable (", 31), 0, "%s", text);
+    cr_assert_not_null(strstr(text, "): starts from the genesis model"), "%s", text);
+    sl_trace_text(&stalled, "", text, sizeof text);
+    cr_assert_str_eq(text, "stalled: nothing merged for 5 epochs, 2 peers reachable");
+}
+
 Test(trace, prints_the_extreme_numbers)
 {
     struct sl_trace_event event = {.type = SL_TRACE_CLOCK, .a = INT64_MIN, .b = INT64_MAX};

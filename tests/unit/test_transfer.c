@@ -176,7 +176,80 @@ Test(transfer, gives_up_a_peer_that_never_answers)
     cr_assert_eq(n_gets(), 0, "the run is void: nothing is fetched any more");
 }
 
+Test(transfer, turns_to_the_initiator_when_an_author_stays_silent)
+{
+    struct forged_member *one = open_one();
+    uint64_t patience = stage->config.epoch_us / 32;
+    stage_run_to(stage, stage->now_us + 5 * patience / 2);
+    cr_assert_eq(n_gets(), 6, "the author first, and twice again");
+    cr_assert_eq(stage_count_to(stage, SL_MESSAGE_GET, 0), 0);
+
+    stage_run_to(stage, stage->now_us + patience);
+
+    cr_assert_eq(n_gets(), 6);
+    cr_assert_eq(stage_count_to(stage, SL_MESSAGE_GET, 0), 2);
+    send_spoiled(spoil_data, 0, 0);
+    cr_assert_eq(stage_count_to(stage, SL_MESSAGE_GET, 0), 2, "what the initiator says must prove itself too");
+    for (uint32_t i = 0; i < 5; i++) forge_say_chunk(forged, 0, &one->tree, one->y_bytes, i);
+    cr_assert(member_in_core(1)->vector_here);
+    cr_assert_eq(memcmp(member_in_core(1)->vector, one->y_bytes, (size_t)4 * DIM), 0);
+}
+
+Test(transfer, goes_back_to_the_author_when_the_initiator_is_silent_too)
+{
+    struct forged_member *one = open_one();
+    uint64_t patience = stage->config.epoch_us / 32;
+    stage_run_to(stage, stage->now_us + 9 * patience / 2);
+
+    cr_assert_eq(n_gets(), 8);
+    for (uint32_t i = 0; i < 5; i++) forge_say_chunk(forged, 1, &one->tree, one->y_bytes, i);
+    cr_assert(member_in_core(1)->vector_here);
+}
+
+Test(transfer, dials_an_author_it_has_no_link_to)
+{
+    forge_say_list(forged, STEP_LIST_COMMIT, 0);
+    forge_opens(forged);
+    stage_change(stage, stage->link[1], SL_LINK_DOWN, NULL);
+    stage_forget(stage);
+
+    forge_say_open(forged, 1, 2);
+
+    cr_assert_eq(stage->n_dials, 1);
+    cr_assert(sl_hash_equal(stage->dials[0].transport_key, stage->puppets[1].transport_public));
+    cr_assert_eq(n_gets(), 2, "sent when the link was up");
+}
+
 /* ---- serving ---- */
+
+Test(transfer, serves_the_opened_vectors_of_others_to_members_only)
+{
+    struct forged_member *one = open_one();
+    get(2, one->commit.root, 0);
+    cr_assert_eq(stage_count(stage, SL_MESSAGE_CHUNK), 0, "it is not here yet");
+    for (uint32_t i = 0; i < 5; i++) forge_say_chunk(forged, 1, &one->tree, one->y_bytes, i);
+
+    get(2, one->commit.root, 4);
+    cr_assert_eq(stage_count_to(stage, SL_MESSAGE_CHUNK, 2), 1);
+    get(3, one->commit.root, 0);
+    get(4, one->commit.root, 0);
+    get(1, forge_member(forged, 2)->commit.root, 0);
+    cr_assert_eq(stage_count(stage, SL_MESSAGE_CHUNK), 1, "no stranger, and nothing of puppet 2, who has not opened");
+}
+
+Test(transfer, serves_no_vector_that_is_here_and_was_not_opened)
+{
+    struct member *two = &stage->node->cohort.members[forge_place(forged, 2)];
+    struct forged_member *forged_two = forge_member(forged, 2);
+    memcpy(two->vector, forged_two->y_bytes, (size_t)4 * DIM);
+    memcpy(two->root, forged_two->commit.root, 32);
+    two->vector_here = true;                             /* as if a fault had brought it early */
+    stage_forget(stage);
+
+    get(1, forged_two->commit.root, 0);
+
+    cr_assert_eq(stage_count(stage, SL_MESSAGE_CHUNK), 0);
+}
 
 Test(transfer, serves_no_masked_vector_before_it_is_open)
 {

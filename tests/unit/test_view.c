@@ -248,6 +248,39 @@ Test(view, draws_the_last_one_that_is_left_and_then_nobody)
     cr_assert_null(sl_view_draw(&view, &rng, (const uint8_t(*)[32])excluded, VIEW_SIZE));
 }
 
+/* Chi-square of 20000 draws against the uniform distribution over those who are alive and not excluded. */
+static double chi_square(const uint8_t (*excluded)[32], uint32_t n_excluded, uint32_t n_open)
+{
+    enum { DRAWS = 20000 };
+    struct sl_rng rng;
+    uint32_t counts[VIEW_SIZE] = {0}, n_drawn = 0;
+    double expected = (double)DRAWS / n_open, sum = 0;
+    sl_rng_init(&rng, network);
+    for (int i = 0; i < DRAWS; i++) counts[sl_view_draw(&view, &rng, excluded, n_excluded) - view.peers]++;
+    for (uint32_t i = 0; i < VIEW_SIZE; i++) {
+        if (counts[i] == 0) continue;
+        n_drawn++;
+        sum += (counts[i] - expected) * (counts[i] - expected) / expected;
+    }
+    cr_assert_eq(n_drawn, n_open);
+    return sum;
+}
+
+/* In each case six are left, five degrees of freedom: chance exceeds 20.5 once in a thousand. */
+Test(view, draws_uniformly_also_when_most_peers_are_dead_or_excluded)
+{
+    uint8_t excluded[VIEW_SIZE][32];
+    fill(VIEW_SIZE);
+    for (uint32_t i = 0; i < VIEW_SIZE; i++) memcpy(excluded[i], view.peers[i].id, 32);
+    cr_assert_lt(chi_square((const uint8_t(*)[32])excluded, VIEW_SIZE - 6, 6), 20.5, "excluded");
+
+    for (uint32_t i = 0; i < 24; i++) view.peers[2 * i].misses = SL_VIEW_MISSES_DEAD;
+    cr_assert_lt(chi_square((const uint8_t(*)[32])excluded, VIEW_SIZE - 9, 6), 20.5, "excluded and dead, three of the last nine");
+
+    for (uint32_t i = 0; i < VIEW_SIZE; i++) view.peers[i].misses = i % 9 == 3 ? 0 : SL_VIEW_MISSES_DEAD;
+    cr_assert_lt(chi_square(NULL, 0, 6), 20.5, "dead");
+}
+
 Test(view, draws_only_the_dead_among_the_dead_and_not_the_banned)
 {
     struct sl_rng rng;
