@@ -92,6 +92,7 @@ static void write_exchange(const struct report *report, uint64_t bytes, uint64_t
     double per_epoch = total > 0 ? 1.0 / (double)total : 0;
     fprintf(file, "%-12s %" PRIu64 " of %" PRIu64 " node-epochs (%.1f %%); %" PRIu64 " cohorts completed, %" PRIu64 " void\n", "aggregates",
             with_aggregate, total, 100 * (double)with_aggregate * per_epoch, report->cohorts_completed, report->cohorts_void);
+    fprintf(file, "%-12s checked %" PRIu64 " aggregates against plain means, skipped %" PRIu64 "\n", "", report->means_checked, report->means_skipped);
     fprintf(file, "%-12s %.1f KB sent, %.1f signatures checked\n", "node-epoch", (double)bytes * per_epoch / 1e3, (double)checks * per_epoch);
 }
 

@@ -20,6 +20,7 @@ struct report {
     uint32_t n_nodes;
     struct node_report *nodes;
     uint64_t cohorts_completed, cohorts_void;
+    uint64_t means_checked, means_skipped;   /* aggregates compared with the plain mean of their members */
     double cpu_s, wall_s;
     uint64_t rss_max_bytes;                  /* of the process */
     const char *trace_hash;                  /* 64 digits, or NULL */

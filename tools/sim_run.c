@@ -297,6 +297,8 @@ static void collect(struct run *run, double cpu_s)
     struct sl_sim_counts counts = sl_sim_counts(run->sim);
     run->report.cohorts_completed = counts.cohorts_completed;
     run->report.cohorts_void = counts.cohorts_formed - counts.cohorts_completed;
+    run->report.means_checked = counts.checked_aggregates;
+    run->report.means_skipped = counts.skipped_aggregates;
     for (uint32_t i = 0; i < run->wish.n_nodes; i++) {
         struct node_report *node = &run->report.nodes[i];
         struct sl_status status;

@@ -28,7 +28,8 @@ enum {
     FILES_PER_LINK = 8,              /* measured: 2 to 4 outbound, 1 inbound; twice that while links turn over */
     FILES_OTHER = 128,
     NODE_ALIGNMENT = 64,             /* of libsodium's hash states, stricter than what malloc() promises */
-    WAIT_MAX_MS = 1000
+    WAIT_MAX_MS = 1000,
+    CLOCK_STEP_SHARE = 4             /* of an epoch: a wall clock that steps farther is told of */
 };
 
 static const uint64_t silence_min_us = 120000000;
@@ -42,7 +43,7 @@ struct runtime {
     const struct sl_run_options *options;
     struct sl_report report;
     struct sl_node *node;
-    uint64_t unix_start_us, monotonic_start_us, now_us, deadline_us;
+    uint64_t unix_start_us, monotonic_start_us, now_us, deadline_us, clock_alarm_us;      /* clock_alarm_us: time of the last alarm, 0 none */
     struct sl_zap zap;
     struct sl_links *links;
     struct sl_storer *storer;
@@ -66,6 +67,22 @@ static uint64_t advance_clock(struct runtime *runtime)
 {
     runtime->now_us = runtime->unix_start_us + (read_clock(CLOCK_MONOTONIC) - runtime->monotonic_start_us);
     return runtime->now_us;
+}
+
+/* A wall clock that was set: this node goes on by its own time, in which peers that start now, or this one after a restart, will not be. */
+static void watch_clock(struct runtime *runtime)
+{
+    uint64_t wall_us = read_clock(CLOCK_REALTIME), own_us = advance_clock(runtime), epoch_us = runtime->setup->config.epoch_us;
+    bool is_ahead = wall_us > own_us;
+    uint64_t off_us = is_ahead ? wall_us - own_us : own_us - wall_us;
+    bool is_told = runtime->clock_alarm_us != 0 && own_us - runtime->clock_alarm_us < epoch_us;
+    if (off_us <= epoch_us / CLOCK_STEP_SHARE || is_told) return;
+
+    char text[SL_WHY_SIZE];
+    runtime->clock_alarm_us = own_us;
+    snprintf(text, sizeof text, "CLOCK: the wall clock was set %s by %.3f s since the start; this node keeps its own time: if the new time is right, restart it",
+             is_ahead ? "forward" : "back", (double)off_us / 1e6);
+    sl_report_say(&runtime->report, own_us, text);
 }
 
 /* ---- the core's actions ---- */
@@ -213,6 +230,7 @@ static void loop(struct runtime *runtime)
 {
     while (!runtime->stopping) {
         uint32_t n_links = wait_for_events(runtime);
+        watch_clock(runtime);
         if (runtime->items[ITEM_SIGNAL].revents) take_signal(runtime);
         if (runtime->items[ITEM_ZAP].revents) sl_zap_turn(&runtime->zap);
         take_stored(runtime);

@@ -10,10 +10,10 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/vec.h"
+#include "core/core.h"
 #include "share/quantise.h"
+#include "starling/error.h"
 #include "wire/message.h"
-
-enum { STORES_MAX = 16, SENDS_PER_LINK = 4 };
 
 /* Writes the sentence unless there is one already. A macro, so that the compiler checks the format. */
 #define FAIL(checker, index, ...) \
@@ -31,13 +31,13 @@ static uint32_t power_of_two_above(uint32_t n)
     return power;
 }
 
-bool sl_checker_init(struct sl_checker *checker, const struct sl_config *config, uint32_t n_nodes, uint32_t dim, bool keep_vectors)
+bool sl_checker_init(struct sl_checker *checker, const struct sl_config *config, uint32_t n_nodes, uint32_t dim)
 {
     *checker = (struct sl_checker){.config = config, .n_nodes = n_nodes, .dim = dim, .n_results_max = power_of_two_above(4 * n_nodes)};
     checker->nodes = calloc(n_nodes, sizeof *checker->nodes);
     checker->results = calloc(checker->n_results_max, sizeof *checker->results);
     bool is_complete = checker->nodes && checker->results;
-    for (uint32_t i = 0; is_complete && keep_vectors && i < n_nodes; i++) {
+    for (uint32_t i = 0; is_complete && i < n_nodes; i++) {
         checker->nodes[i].trained = calloc(dim, sizeof(float));
         is_complete = checker->nodes[i].trained;
     }
@@ -65,7 +65,8 @@ void sl_checker_start(struct sl_checker *checker, uint32_t index, const uint8_t 
     memcpy(node->id, id, sizeof node->id);
     memset(node->tickets, 0, sizeof node->tickets);
     node->stored_epoch = 0;
-    node->n_results = 0;
+    node->job = node->used_job = 0;          /* numbers begin anew with every start */
+    node->job_epoch = node->result_epoch = 0;
     node->start_epoch = now_us / checker->config->epoch_us;
 }
 
@@ -78,11 +79,21 @@ static void count_tick(struct sl_checker *checker, uint32_t index, uint64_t now_
     if (++node->n_ticks > SL_CHECKER_TICKS_MAX) FAIL(checker, index, "asked for %d ticks in one instant: its deadline does not move on", SL_CHECKER_TICKS_MAX);
 }
 
+/* In time: before the end of the training phase of the epoch in which the job began. */
+static void take_result(struct sl_checker *checker, uint32_t index, uint64_t now_us, const struct sl_job_result *result)
+{
+    const struct sl_config *config = checker->config;
+    struct sl_checked_node *node = &checker->nodes[index];
+    double end_us = ((double)node->job_epoch + config->phase_train) * (double)config->epoch_us + 1;      /* 1: rounding */
+    bool is_usable = result->error == SL_OK && result->number == node->job && now_us / config->epoch_us == node->job_epoch;
+    if (is_usable && (double)now_us <= end_us) node->result_epoch = node->job_epoch;
+}
+
 void sl_checker_event(struct sl_checker *checker, uint32_t index, const struct sl_event *event)
 {
     struct sl_checked_node *node = &checker->nodes[index];
     if (event->type == SL_EVENT_TICK) count_tick(checker, index, event->now_us);
-    if (event->type == SL_EVENT_DONE && event->done.error == 0) node->n_results++;
+    if (event->type == SL_EVENT_DONE) take_result(checker, index, event->now_us, &event->done);
     if (event->type != SL_EVENT_STORED || event->stored.error != 0) return;
 
     for (uint32_t i = 0; i < SL_CHECKER_TICKETS; i++) {
@@ -127,10 +138,11 @@ static void check_may_act(struct sl_checker *checker, uint32_t index, uint64_t n
 static void check_commit(struct sl_checker *checker, uint32_t index, const struct sl_envelope *envelope)
 {
     struct sl_checked_node *node = &checker->nodes[index];
-    bool is_first = node->commit_epoch != envelope->epoch;
-    if (is_first && node->n_results == 0)
-        FAIL(checker, index, "committed in epoch %" PRIu64 " without a training result of its own since the last COMMIT", envelope->epoch);
-    if (is_first) node->n_results = 0;
+    bool is_first = node->commit_epoch != envelope->epoch, has_result = node->job != 0 && node->result_epoch == envelope->epoch;
+    if (is_first && !has_result) FAIL(checker, index, "committed in epoch %" PRIu64 " without a training result that came in time", envelope->epoch);
+    if (is_first && has_result && node->used_job == node->job)
+        FAIL(checker, index, "committed the training result of job %" PRIu32 " twice, again in epoch %" PRIu64, node->job, envelope->epoch);
+    if (is_first) node->used_job = node->job;
     check_single(checker, index, envelope, &node->commit_epoch, node->commit_hash);
 }
 
@@ -180,12 +192,17 @@ static void check_frame(struct sl_checker *checker, uint32_t index, uint64_t now
         check_may_act(checker, index, now_us, &envelope);
         check_single(checker, index, &envelope, &node->propose_epoch, node->propose_hash);
         break;
-    case SL_MESSAGE_JOIN: check_may_act(checker, index, now_us, &envelope); break;
+    case SL_MESSAGE_JOIN:
+    case SL_MESSAGE_ROSTER:
+    case SL_MESSAGE_OPEN: check_may_act(checker, index, now_us, &envelope); break;
     case SL_MESSAGE_COMMIT:
         check_may_act(checker, index, now_us, &envelope);
         check_commit(checker, index, &envelope);
         break;
-    case SL_MESSAGE_RESULT: check_result(checker, index, &envelope); break;
+    case SL_MESSAGE_RESULT:
+        check_may_act(checker, index, now_us, &envelope);
+        check_result(checker, index, &envelope);
+        break;
     default: break;
     }
 }
@@ -200,16 +217,26 @@ static void remember_store(struct sl_checker *checker, uint32_t index, uint64_t 
     node->tickets[at].epoch = now_us / checker->config->epoch_us;
 }
 
+static void remember_job(struct sl_checker *checker, uint32_t index, uint64_t now_us, const struct sl_job *job)
+{
+    struct sl_checked_node *node = &checker->nodes[index];
+    if (job->number == 0 || job->type != SL_JOB_TRAIN) return;
+
+    uint64_t current = now_us / checker->config->epoch_us;
+    if (job->number <= node->job) FAIL(checker, index, "gave job %" PRIu32 " a number that is not new", job->number);
+    if (job->epoch != current) FAIL(checker, index, "trains for epoch %" PRIu64 " in epoch %" PRIu64, job->epoch, current);
+    node->job = job->number;
+    node->job_epoch = job->epoch;
+    node->result_epoch = 0;
+}
+
 void sl_checker_actions(struct sl_checker *checker, uint32_t index, uint64_t now_us, const struct sl_actions *actions)
 {
-    const struct sl_config *config = checker->config;
     checker->n_checked++;
-
-    uint32_t sends_max = SENDS_PER_LINK * config->link_max + config->outbox_size;
     if (actions->n_stores > STORES_MAX) FAIL(checker, index, "asked for %" PRIu32 " stores in one step", actions->n_stores);
-    if (actions->n_dials > config->link_max) FAIL(checker, index, "dialled %" PRIu32 " peers in one step", actions->n_dials);
-    if (actions->n_hangups > 2 * config->link_max) FAIL(checker, index, "hung up %" PRIu32 " links in one step", actions->n_hangups);
-    if (actions->n_sends > sends_max) FAIL(checker, index, "sent %" PRIu32 " frames in one step, more than %" PRIu32, actions->n_sends, sends_max);
+    if (actions->n_dials > DIALS_MAX) FAIL(checker, index, "dialled %" PRIu32 " peers in one step", actions->n_dials);
+    if (actions->n_hangups > HANGUPS_MAX) FAIL(checker, index, "hung up %" PRIu32 " links in one step", actions->n_hangups);
+    if (actions->n_sends > SENDS_MAX) FAIL(checker, index, "sent %" PRIu32 " frames in one step", actions->n_sends);
     if (checker->violation[0]) return;
 
     for (uint32_t i = 0; i < actions->n_stores; i++) remember_store(checker, index, now_us, &actions->stores[i]);
@@ -217,6 +244,7 @@ void sl_checker_actions(struct sl_checker *checker, uint32_t index, uint64_t now
         bool is_shared = i > 0 && actions->sends[i].data == actions->sends[i - 1].data;
         if (!is_shared) check_frame(checker, index, now_us, &actions->sends[i]);
     }
+    remember_job(checker, index, now_us, &actions->job);         /* last: what was sent in this step rests on the job before */
 }
 
 void sl_checker_status(struct sl_checker *checker, uint32_t index, const struct sl_status *status)
@@ -233,43 +261,85 @@ void sl_checker_weights(struct sl_checker *checker, uint32_t index, const float 
     if (!sl_vec_finite(weights, checker->dim)) FAIL(checker, index, "merged weights that are not finite");
 }
 
+static void hash_vector(const float *weights, uint32_t dim, uint8_t out[32])
+{
+    struct sl_hash hash;
+    sl_hash_init(&hash, "trained vector");
+    sl_hash_bytes(&hash, (const uint8_t *)weights, dim * sizeof *weights);
+    sl_hash_final(&hash, out);
+}
+
 void sl_checker_trained(struct sl_checker *checker, uint32_t index, uint64_t epoch, const float *weights)
 {
     struct sl_checked_node *node = &checker->nodes[index];
-    if (!node->trained) return;
     memcpy(node->trained, weights, checker->dim * sizeof *weights);
     node->trained_epoch = epoch;
+    hash_vector(weights, checker->dim, node->trained_hash);
 }
 
-/* Factor by which clipping shortens x - ref. */
-static double clip_factor(const float *x, const float *ref, uint32_t dim, double radius)
+void sl_checker_committed(struct sl_checker *checker, uint32_t index, const float *weights)
 {
-    double norm = sl_vec_distance(x, ref, dim);
-    return norm > radius ? radius / norm : 1;
+    uint8_t hash[32];
+    hash_vector(weights, checker->dim, hash);
+    if (!sl_hash_equal(hash, checker->nodes[index].trained_hash)) FAIL(checker, index, "committed another vector than the one its last training job made");
 }
 
-void sl_checker_aggregate(struct sl_checker *checker, uint32_t index, uint64_t epoch, const uint32_t *members, uint32_t n_members, const float *mean,
-                          uint32_t radius_q, const float *ref, uint32_t bits)
+/* Factor by which clipping shortens x - ref on the block. */
+static double clip_factor(const struct sl_checked_aggregate *aggregate, const float *x)
 {
-    double factors[SL_COHORT_MAX], radius = radius_q / 65536.0, largest = 0;
-    if (n_members == 0 || n_members > SL_COHORT_MAX) { FAIL(checker, index, "made an aggregate of %" PRIu32 " members", n_members); return; }
-
-    for (uint32_t i = 0; i < n_members; i++) {
-        const struct sl_checked_node *member = &checker->nodes[members[i]];
-        if (!member->trained) return;
-        if (member->trained_epoch > epoch) return;      /* it has trained on since: nothing to compare with */
-        factors[i] = clip_factor(member->trained, ref, checker->dim, radius);
+    double sum = 0;
+    for (uint32_t j = 0; j < aggregate->n_values; j++) {
+        double difference = (double)x[aggregate->block[j]] - aggregate->ref[j];
+        sum += difference * difference;
     }
-    for (uint32_t j = 0; j < checker->dim; j++) largest = fmax(largest, fabs(mean[j]));
+    double norm = sqrt(sum);
+    return norm > aggregate->radius ? aggregate->radius / norm : 1;
+}
 
-    /* One step of the ring by rounding, one by clipping in float32, one step of the encoding, and float32 itself. */
-    double tolerance = 2 * ldexp(1, -sl_ring_exponent(radius_q, n_members, 32)) + ldexp(largest + radius, 2 - (int)bits) + ldexp(largest + radius, -20);
-    for (uint32_t j = 0; j < checker->dim; j++) {
-        double sum = 0;
-        for (uint32_t i = 0; i < n_members; i++) sum += ref[j] + factors[i] * ((double)checker->nodes[members[i]].trained[j] - ref[j]);
-        double off = fabs(sum / n_members - mean[j]);
+/* One step of the ring by rounding, one by clipping in float32, one step of the encoding, and float32 itself. */
+static double tolerance_of(const struct sl_checked_aggregate *aggregate)
+{
+    double largest = aggregate->radius;
+    for (uint32_t j = 0; j < aggregate->n_values; j++) largest = fmax(largest, aggregate->radius + fabs(aggregate->mean[j]));
+    uint32_t radius_q = (uint32_t)(aggregate->radius * 65536);
+    return 2 * ldexp(1, -sl_ring_exponent(radius_q, aggregate->n_members, 32)) + ldexp(largest, 2 - (int)aggregate->bits) + ldexp(largest, -20);
+}
+
+static double plain_mean(const struct sl_checker *checker, const struct sl_checked_aggregate *aggregate, const double *factors, uint32_t j)
+{
+    double sum = 0;
+    for (uint32_t i = 0; i < aggregate->n_members; i++) {
+        const float *x = checker->nodes[aggregate->members[i]].trained;
+        sum += aggregate->ref[j] + factors[i] * ((double)x[aggregate->block[j]] - aggregate->ref[j]);
+    }
+    return sum / aggregate->n_members;
+}
+
+void sl_checker_skip(struct sl_checker *checker)
+{
+    checker->n_skipped++;
+}
+
+void sl_checker_aggregate(struct sl_checker *checker, uint32_t index, const struct sl_checked_aggregate *aggregate)
+{
+    double factors[SL_COHORT_MAX], tolerance = tolerance_of(aggregate);
+    uint32_t n = aggregate->n_members;
+    if (n == 0 || n > SL_COHORT_MAX) { FAIL(checker, index, "made an aggregate of %" PRIu32 " members", n); return; }
+
+    for (uint32_t i = 0; i < n; i++) {
+        const struct sl_checked_node *member = &checker->nodes[aggregate->members[i]];
+        if (member->trained_epoch > aggregate->epoch) { sl_checker_skip(checker); return; }
+        if (member->trained_epoch < aggregate->epoch) {
+            FAIL(checker, index, "counted n%" PRIu32 ", which has not trained in epoch %" PRIu64, aggregate->members[i], aggregate->epoch);
+            return;
+        }
+        factors[i] = clip_factor(aggregate, member->trained);
+    }
+    for (uint32_t j = 0; j < aggregate->n_values; j++) {
+        double off = fabs(plain_mean(checker, aggregate, factors, j) - aggregate->mean[j]);
         if (off <= tolerance) continue;
-        FAIL(checker, index, "made an aggregate that is off by %g at coordinate %" PRIu32 " (%g allowed) in epoch %" PRIu64, off, j, tolerance, epoch);
+        FAIL(checker, index, "made an aggregate that is off by %g at coordinate %" PRIu32 " (%g allowed) in epoch %" PRIu64, off, aggregate->block[j],
+             tolerance, aggregate->epoch);
         return;
     }
     checker->n_aggregates++;

@@ -14,8 +14,10 @@
  * What must never happen, looked for after every step of a simulated node: it reads the events that went in, the actions that came out, traces and the
  * status. The first violation is kept as one sentence; it never changes the run.
  *
- * - Nothing is sent for an epoch (PROPOSE, JOIN, COMMIT) before a state stored in that epoch is durable, nor in the epoch of the start.
- * - One COMMIT and one ROSTER per node and epoch; each training result is committed at most once.
+ * - Nothing is sent for an epoch (PROPOSE, JOIN, ROSTER, COMMIT, OPEN, RESULT) before a state stored in that epoch is durable, nor in the epoch of the start.
+ * - One COMMIT and one ROSTER per node and epoch.
+ * - No training result enters two sums: a COMMIT belongs to a result that came in time in the same epoch and that no COMMIT has used, and the vector
+ *   behind it is, by its hash, that very result. Equal vectors of two jobs are no violation: a trainer may have nothing left to improve.
  * - All results of one cohort over the same LISTs name the same mean; it is the plain mean of the members' clipped vectors.
  * - Epochs never go back; tables, actions and frames are bounded; weights are finite; no node spins in one instant.
  */
@@ -30,14 +32,25 @@ struct sl_checked_node {
     uint64_t epoch;                          /* the last one seen */
     uint64_t roster_epoch, propose_epoch, commit_epoch;
     uint8_t propose_hash[32], commit_hash[32];
-    uint32_t n_results;                      /* training results since the last COMMIT */
+    uint32_t job, used_job;                  /* the last training job that began, and the last whose result was committed; 0 none */
+    uint64_t job_epoch, result_epoch;        /* of that job; the same once its result has come in time, else another */
     uint64_t instant_us;                     /* of the ticks counted */
     uint32_t n_ticks;
-    float *trained;                          /* the vector of the last training job, or NULL where it is not kept */
+    float *trained;                          /* the vector that the last training job made */
     uint64_t trained_epoch;
+    uint8_t trained_hash[32];
 };
 
 struct sl_checked_result { uint8_t cohort[32], chain[32], root[32]; uint64_t epoch; };
+
+/* What a cohort computed under masks, and what it must equal. */
+struct sl_checked_aggregate {
+    uint64_t epoch;
+    const uint32_t *members, *block;         /* nodes; coordinates that were exchanged, ascending */
+    uint32_t n_members, n_values, bits;      /* n_values: coordinates in block, mean and ref */
+    const float *mean, *ref;
+    double radius;
+};
 
 struct sl_checker {
     const struct sl_config *config;
@@ -45,13 +58,13 @@ struct sl_checker {
     struct sl_checked_node *nodes;
     struct sl_checked_result *results;       /* open addressing by cohort id */
     uint32_t n_results_max;
-    uint64_t n_checked, n_aggregates;        /* steps, and aggregates compared with the plain mean */
+    uint64_t n_checked, n_aggregates, n_skipped;     /* steps; aggregates compared with the plain mean, and those that could not be */
     uint32_t violator;
     char violation[320];                     /* empty: all is well */
 };
 
-/* keep_vectors: trained vectors are kept to compare aggregates with (dim floats a node). False when memory is short. */
-bool sl_checker_init(struct sl_checker *checker, const struct sl_config *config, uint32_t n_nodes, uint32_t dim, bool keep_vectors);
+/* Keeps dim floats a node. False when memory is short. */
+bool sl_checker_init(struct sl_checker *checker, const struct sl_config *config, uint32_t n_nodes, uint32_t dim);
 void sl_checker_finish(struct sl_checker *checker);
 
 /* A node starts (again) at now_us, its own clock. */
@@ -66,10 +79,13 @@ void sl_checker_weights(struct sl_checker *checker, uint32_t node, const float *
 /* Remembers what a training job made. */
 void sl_checker_trained(struct sl_checker *checker, uint32_t node, uint64_t epoch, const float *weights);
 
-/* The aggregate `mean` of `members` over the whole vector: must be the plain mean of ref + clip(x_i - ref, radius) within the rounding of the
- * ring (32 bits) and of an encoding with `bits` per coordinate. Does nothing where vectors are not kept. */
-void sl_checker_aggregate(struct sl_checker *checker, uint32_t node, uint64_t epoch, const uint32_t *members, uint32_t n_members, const float *mean,
-                          uint32_t radius_q, const float *ref, uint32_t bits);
+/* The vector (dim floats) from which a node made its COMMIT. */
+void sl_checker_committed(struct sl_checker *checker, uint32_t node, const float *weights);
+
+/* The mean must be the plain one of ref + clip(x_i - ref, radius) within the rounding of the ring (32 bits) and of an encoding with `bits` per coordinate.
+ * Skipped, and counted so, where a member has trained on since. */
+void sl_checker_aggregate(struct sl_checker *checker, uint32_t node, const struct sl_checked_aggregate *aggregate);
+void sl_checker_skip(struct sl_checker *checker);
 
 /* Records a violation that a driver saw; the first one stays. */
 void sl_checker_fail(struct sl_checker *checker, uint32_t node, const char *sentence);

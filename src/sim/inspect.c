@@ -18,19 +18,28 @@ static void compare(struct sl_sim *sim, const struct sl_sim_node *node, const st
         }
     }
     sl_mean_decode(slot->bytes, slot->n_values, slot->bits, slot->exponent, mean);
-    sl_ref_decode(cohort->ref, sim->dim, cohort->ref_exponent, ref);
-    sl_checker_aggregate(&sim->checker, node->index, cohort->epoch, members, slot->n_members, mean, (uint32_t)(cohort->radius * 65536), ref, slot->bits);
+    sl_ref_decode(cohort->ref, slot->n_values, cohort->ref_exponent, ref);
+    struct sl_checked_aggregate aggregate = {
+        .epoch = cohort->epoch, .members = members, .n_members = slot->n_members, .block = node->core->block, .n_values = slot->n_values,
+        .bits = slot->bits, .mean = mean, .ref = ref, .radius = cohort->radius,
+    };
+    sl_checker_aggregate(&sim->checker, node->index, &aggregate);
 }
 
 void sl_sim_check_aggregate(struct sl_sim *sim, const struct sl_sim_node *node)
 {
     const struct cohort *cohort = &node->core->cohort;
     const struct aggregate *slot = &node->core->pulls.slots[cohort->epoch % OWN_SLOTS];
-    bool is_comparable = cohort->state == COHORT_DONE && slot->complete && slot->epoch == cohort->epoch && slot->n_values == sim->dim;
-    if (!is_comparable) return;          /* an epoch that shares only a part of the vector */
-
-    float *mean = calloc(sim->dim, sizeof *mean), *ref = calloc(sim->dim, sizeof *ref);
+    bool is_here = cohort->state == COHORT_DONE && slot->complete && slot->epoch == cohort->epoch;
+    bool is_comparable = is_here && cohort->epoch == node->core->epoch && slot->n_values == node->core->n_block;         /* the block is that of the epoch */
+    float *mean = is_comparable ? calloc(slot->n_values, sizeof *mean) : NULL, *ref = is_comparable ? calloc(slot->n_values, sizeof *ref) : NULL;
     if (mean && ref) compare(sim, node, slot, mean, ref);
+    else sl_checker_skip(&sim->checker);
     free(mean);
     free(ref);
+}
+
+void sl_sim_check_commit(struct sl_sim *sim, const struct sl_sim_node *node)
+{
+    sl_checker_committed(&sim->checker, node->index, node->core->work);
 }

@@ -216,8 +216,7 @@ static bool make_world(struct sl_sim *sim)
     sim->peers = calloc(n, sizeof *sim->peers);
     sim->by_id = calloc(sim->n_slots, sizeof *sim->by_id);
     bool has_network = sl_network_init(&sim->network, n, epoch_us, sl_rng_fork(&sim->root, "network", 0));
-    bool keeps_vectors = options->check && (uint64_t)sim->dim * n <= 1u << 24;
-    bool has_checker = !options->check || sl_checker_init(&sim->checker, options->config, n, sim->dim, keeps_vectors);
+    bool has_checker = !options->check || sl_checker_init(&sim->checker, options->config, n, sim->dim);
     if (!sim->nodes || !sim->peers || !sim->by_id || !has_network || !has_checker || !lay_rings(sim)) return false;
 
     sl_sim_operator(options->seed, operator_public, operator_secret);

@@ -60,6 +60,7 @@ static void report(void *context, const struct sl_trace_event *event)
     struct sl_sim *sim = node->sim;
     count_cohort(sim, node, event);
     if (event->type == SL_TRACE_AGGREGATE) node->has_aggregate = true;
+    if (event->type == SL_TRACE_COMMITTED) node->has_committed = true;
     if (event->type == SL_TRACE_MERGED) {
         node->has_merged = true;
         node->last_merge_us = sim->now_us - sim->begin_us;
@@ -75,6 +76,7 @@ static void check_step(struct sl_sim *sim, struct sl_sim_node *node, uint64_t no
 {
     sl_checker_actions(&sim->checker, node->index, now_us, actions);
     if (node->has_merged) sl_checker_weights(&sim->checker, node->index, node->weights);
+    if (node->has_committed) sl_sim_check_commit(sim, node);
     if (node->has_aggregate) sl_sim_check_aggregate(sim, node);
     if (node->has_merged || node->n_steps % STEPS_PER_STATUS == 0) {
         struct sl_status status;
@@ -89,7 +91,7 @@ static void step(struct sl_sim *sim, struct sl_sim_node *node, struct sl_event *
     event->now_us = sl_sim_clock(sim, node);
     if (sim->options.check) sl_checker_event(&sim->checker, node->index, event);
 
-    node->has_merged = node->has_aggregate = false;
+    node->has_merged = node->has_aggregate = node->has_committed = false;
     node->n_steps++;
     sim->counts.steps++;
     uint64_t begin_ns = sim->options.stopwatch_ns ? sim->options.stopwatch_ns() : 0;
@@ -466,5 +468,6 @@ struct sl_sim_counts sl_sim_counts(const struct sl_sim *sim)
 {
     struct sl_sim_counts counts = sim->counts;
     counts.checked_aggregates = sim->checker.n_aggregates;
+    counts.skipped_aggregates = sim->checker.n_skipped;
     return counts;
 }

@@ -78,7 +78,7 @@ struct sl_sim_counts {
     uint64_t steps, frames, frames_lost, bytes;
     uint64_t cohorts_formed, cohorts_completed;      /* distinct rosters, and those of them that gave an aggregate */
     uint64_t crashes, stores, stores_failed;
-    uint64_t checked_aggregates;             /* compared with the plain mean of the members' vectors */
+    uint64_t checked_aggregates, skipped_aggregates;         /* compared with the plain mean of the members' vectors, once at each member; not comparable */
 };
 struct sl_sim_counts sl_sim_counts(const struct sl_sim *sim);
 

@@ -53,7 +53,7 @@ struct sl_sim_node {
     struct sl_identity identity;
     int64_t clock_off_us;
     double slowness;
-    bool has_merged, has_aggregate;      /* in this step */
+    bool has_merged, has_aggregate, has_committed;       /* in this step */
     uint64_t deadline_us, wake_us;       /* virtual; wake_us: the WAKE in the queue, SL_NEVER none */
     uint64_t disk_free_us;               /* stores are carried out in order */
     struct sl_links links;
@@ -103,6 +103,7 @@ uint64_t sl_sim_dial_patience(const struct sl_sim *sim);                        
 
 /* inspect.c */
 void sl_sim_check_aggregate(struct sl_sim *sim, const struct sl_sim_node *node);
+void sl_sim_check_commit(struct sl_sim *sim, const struct sl_sim_node *node);
 
 /* setup.c */
 void sl_sim_key(const struct sl_sim *sim, const char *label, uint64_t a, uint64_t b, uint8_t out[32]);

@@ -12,17 +12,21 @@
 
 /*
  * swarm FIRST COUNT [-v]: whole networks under random faults, one seed each. A seed decides size, options and faults. For a while things go wrong, and no
- * invariant may break; then all is calm, and within 30 epochs every node must have merged and agree with the others within 5 % of the spread of optima.
+ * invariant may break; then all is calm, and within 30 epochs every node must have merged and agree with the others within 5 % of the spread of optima
+ * (more where it exchanges only a part of the vector in each epoch, where aggregates have 8 bits, or where next to nothing is pulled).
+ *
+ * Where nodes may hold fewer links than there are peers, links that are needed get closed for others: then three quarters of the nodes must have merged, and
+ * agreement is not demanded. The last line counts these seeds.
  * A failure names the command that repeats it; -v shows what a seed means and prints the story.
  */
-enum { FAULT_EPOCHS = 8, HEALING_EPOCHS = 30, NODES_MIN = 4, NODES_MAX = 24, SCENARIO_MAX = 4096, SETTING_MAX = 48, N_SETTINGS = 6 };
-
-static const double disagreement_max = .05;
+enum { FAULT_EPOCHS = 8, HEALING_EPOCHS = 30, NODES_MIN = 4, NODES_MAX = 24, SCENARIO_MAX = 4096, SETTING_MAX = 48, N_SETTINGS = 9, DIM = 16 };
 
 struct plan {
     uint32_t n_nodes;
     char scenario[SCENARIO_MAX], settings[N_SETTINGS][SETTING_MAX];
     bool takes_part[NODES_MAX];      /* false: its clock is off, so it must stay away */
+    double disagreement_max;
+    bool is_tight;                   /* fewer links than peers */
     struct cluster *cluster;
 };
 
@@ -47,13 +51,24 @@ static double moment(struct sl_rng *rng)
 static void draw_options(struct plan *plan, struct sl_rng *rng)
 {
     static const char *const epochs[] = {"5s", "20s", "60s"}, *const rules[] = {"mean", "median", "trmean", "geomed"};
-    uint32_t i = 0;
+    static const uint32_t bits[] = {8, 16, 32};
+    const char *rule = rules[sl_rng_below(rng, 4)];
+    uint32_t i = 0, n = plan->n_nodes, cohort = between(rng, 4, 6), n_bits = bits[sl_rng_below(rng, 3)], n_pulls = between(rng, 0, 8);
+    bool trims = strcmp(rule, "trmean") == 0 && n / cohort >= 3 && sl_rng_below(rng, 3) > 0;         /* one input dropped at either end needs three */
+    if (trims) n_pulls = between(rng, 4, 8);
+    uint32_t block = sl_rng_below(rng, 3) == 0 ? between(rng, DIM / 4, DIM - 1) : 0, n_parts = block ? (DIM + block - 1) / block : 1;
+    uint32_t view = n >= 12 && sl_rng_below(rng, 3) == 0 ? between(rng, n / 2, n - 1) : 1024, links = sl_rng_below(rng, 2) ? between(rng, 8, 16) : 64;
     snprintf(plan->settings[i++], SETTING_MAX, "epoch.length=%s", epochs[sl_rng_below(rng, 3)]);
-    snprintf(plan->settings[i++], SETTING_MAX, "merge.rule=%s", rules[sl_rng_below(rng, 4)]);
-    snprintf(plan->settings[i++], SETTING_MAX, "cohort.size=%" PRIu32, between(rng, 4, 6));
-    snprintf(plan->settings[i++], SETTING_MAX, "aggregate.bits=%s", sl_rng_below(rng, 2) ? "16" : "32");
-    snprintf(plan->settings[i++], SETTING_MAX, "merge.pulls=%" PRIu32, between(rng, 4, 8));
-    snprintf(plan->settings[i++], SETTING_MAX, "merge.faulty=%d", 0);
+    snprintf(plan->settings[i++], SETTING_MAX, "merge.rule=%s", rule);
+    snprintf(plan->settings[i++], SETTING_MAX, "cohort.size=%" PRIu32, cohort);
+    snprintf(plan->settings[i++], SETTING_MAX, "aggregate.bits=%" PRIu32, n_bits);
+    snprintf(plan->settings[i++], SETTING_MAX, "merge.pulls=%" PRIu32, n_pulls);
+    snprintf(plan->settings[i++], SETTING_MAX, "merge.faulty=%d", trims);
+    snprintf(plan->settings[i++], SETTING_MAX, "block.size=%" PRIu32, block);
+    snprintf(plan->settings[i++], SETTING_MAX, "view.size=%" PRIu32, view);
+    snprintf(plan->settings[i++], SETTING_MAX, "link.max=%" PRIu32, links);
+    plan->is_tight = links < n;
+    plan->disagreement_max = .05 * n_parts * (n_bits == 8 ? 2 : 1) * (n_pulls < 2 ? 2 : 1);
 }
 
 static void draw_network_faults(struct plan *plan, struct sl_rng *rng)
@@ -116,12 +131,13 @@ static void hear(void *context, uint32_t node, uint64_t now_us, const struct sl_
     puts(line);
 }
 
-/* True when every node that takes part has merged since calm came. */
+/* True when every node that takes part has merged since calm came; three quarters of them where links are few. */
 static bool check_merged(const struct plan *plan, char *why, size_t why_size)
 {
     uint64_t calm_us = (FAULT_EPOCHS + 2) * plan->cluster->config.epoch_us;
+    uint32_t n_behind = 0, n_behind_max = plan->is_tight ? plan->n_nodes / 4 : 0;
     for (uint32_t i = 0; i < plan->n_nodes; i++) {
-        if (!plan->takes_part[i] || sl_sim_last_merge(plan->cluster->sim, i) > calm_us) continue;
+        if (!plan->takes_part[i] || sl_sim_last_merge(plan->cluster->sim, i) > calm_us || ++n_behind <= n_behind_max) continue;
         struct sl_status status;
         sl_sim_status(plan->cluster->sim, i, &status);
         snprintf(why, why_size, "n%" PRIu32 " has not merged in %d calm epochs (%s)", i, HEALING_EPOCHS,
@@ -135,7 +151,7 @@ static bool check_healed(const struct plan *plan, char *why, size_t why_size)
 {
     if (!check_merged(plan, why, why_size)) return false;
     double disagreement = cluster_disagreement(plan->cluster, plan->takes_part);
-    if (disagreement <= disagreement_max) return true;
+    if (disagreement <= plan->disagreement_max || plan->is_tight) return true;
     snprintf(why, why_size, "after %d calm epochs the nodes still differ by %.3f of the spread of their optima", HEALING_EPOCHS, disagreement);
     return false;
 }
@@ -162,16 +178,17 @@ static void print_end(const struct plan *plan)
     }
 }
 
-static bool run_seed(uint64_t seed, bool is_told)
+static bool run_seed(uint64_t seed, bool is_told, bool *is_tight)
 {
     struct plan plan;
     char why[512] = "the cluster could not be made";
     draw_plan(&plan, seed);
+    *is_tight = plan.is_tight;
     if (is_told) printf("%" PRIu32 " nodes\n%s", plan.n_nodes, plan.scenario);
     for (int i = 0; is_told && i < N_SETTINGS; i++) printf("%s\n", plan.settings[i]);
 
     struct cluster_options options = {
-        .n_nodes = plan.n_nodes, .seed = seed, .scenario = plan.scenario, .listen = is_told ? hear : NULL, .listen_context = &plan};
+        .n_nodes = plan.n_nodes, .seed = seed, .dim = DIM, .scenario = plan.scenario, .listen = is_told ? hear : NULL, .listen_context = &plan};
     for (int i = 0; i < N_SETTINGS; i++) options.settings[i] = plan.settings[i];
     plan.cluster = cluster_new(&options);
     bool is_fine = plan.cluster && run_plan(&plan, why, sizeof why);
@@ -187,9 +204,13 @@ int main(int argc, char **argv)
         fputs("usage: swarm FIRST COUNT [-v]\nexample: swarm 1 200\n", stderr);
         return 4;
     }
-    uint64_t first = strtoull(argv[1], NULL, 10), count = strtoull(argv[2], NULL, 10), n_failed = 0;
+    uint64_t first = strtoull(argv[1], NULL, 10), count = strtoull(argv[2], NULL, 10), n_failed = 0, n_tight = 0;
     bool is_told = argc > 3 && strcmp(argv[3], "-v") == 0;
-    for (uint64_t seed = first; seed < first + count; seed++) n_failed += !run_seed(seed, is_told);
-    printf("%" PRIu64 " seeds, %" PRIu64 " failed\n", count, n_failed);
+    for (uint64_t seed = first; seed < first + count; seed++) {
+        bool is_tight;
+        n_failed += !run_seed(seed, is_told, &is_tight);
+        n_tight += is_tight;
+    }
+    printf("%" PRIu64 " seeds, %" PRIu64 " failed; %" PRIu64 " with fewer links than peers, where agreement is not demanded\n", count, n_failed, n_tight);
     return n_failed > 0;
 }

@@ -24,7 +24,7 @@ static void setup(void)
 {
     crypto_sign_keypair(sign_public, sign_secret);
     sl_config_init(&config);
-    cr_assert(sl_checker_init(&checker, &config, NODES, DIM, true));
+    cr_assert(sl_checker_init(&checker, &config, NODES, DIM));
     sl_checker_start(&checker, 1, id, now(EPOCH - 1));
 }
 
@@ -43,9 +43,22 @@ static void put_state(uint64_t ticket, uint64_t epoch, int error)
     sl_checker_event(&checker, 1, &(struct sl_event){.type = SL_EVENT_STORED, .now_us = now(epoch), .stored = {ticket, error}});
 }
 
+static void begin_training(uint32_t number, uint64_t epoch)
+{
+    struct sl_actions actions = {.job = {.number = number, .type = SL_JOB_TRAIN, .epoch = epoch}, .deadline_us = SL_NEVER};
+    sl_checker_actions(&checker, 1, now(epoch), &actions);
+}
+
+static void end_training(uint32_t number, uint64_t at_us)
+{
+    sl_checker_event(&checker, 1, &(struct sl_event){.type = SL_EVENT_DONE, .now_us = at_us, .done = {.number = number}});
+}
+
 static void finish_training(uint64_t epoch)
 {
-    sl_checker_event(&checker, 1, &(struct sl_event){.type = SL_EVENT_DONE, .now_us = now(epoch)});
+    uint32_t number = checker.nodes[1].job + 1;
+    begin_training(number, epoch);
+    end_training(number, now(epoch));
 }
 
 static void send_bytes(const uint8_t *bytes, size_t size, uint64_t epoch)
@@ -163,7 +176,65 @@ Test(checker, sees_a_training_result_used_twice)
     put_state(2, EPOCH + 1, SL_OK);
     send_commit(EPOCH + 1, 2);
 
-    cr_assert(found("training result"), "%s", checker.violation);
+    cr_assert(found("without a training result that came in time"), "%s", checker.violation);
+}
+
+Test(checker, sees_a_training_result_told_again_and_used_twice)
+{
+    put_state(1, EPOCH, SL_OK);
+    finish_training(EPOCH);
+    send_commit(EPOCH, 1);
+    checker.nodes[1].commit_epoch = EPOCH - 1;       /* as if the first had gone into the sum of another epoch */
+    send_commit(EPOCH, 2);
+
+    cr_assert(found("result of job 1 twice"), "%s", checker.violation);
+}
+
+Test(checker, does_not_take_a_result_of_the_epoch_before)
+{
+    put_state(1, EPOCH, SL_OK);
+    begin_training(1, EPOCH);
+    put_state(2, EPOCH + 1, SL_OK);
+    end_training(1, now(EPOCH + 1));
+    send_commit(EPOCH + 1, 1);
+
+    cr_assert(found("without a training result that came in time"), "%s", checker.violation);
+}
+
+Test(checker, does_not_take_a_result_that_came_after_the_training_phase)
+{
+    put_state(1, EPOCH, SL_OK);
+    begin_training(1, EPOCH);
+    end_training(1, now(EPOCH) + (uint64_t)(config.phase_train * (double)config.epoch_us));
+    send_commit(EPOCH, 1);
+
+    cr_assert(found("without a training result that came in time"), "%s", checker.violation);
+}
+
+Test(checker, sees_a_committed_vector_that_no_job_made)
+{
+    const float made[DIM] = {1, 2, 3}, other[DIM] = {1, 2, 4};
+    sl_checker_trained(&checker, 1, EPOCH, made);
+    sl_checker_committed(&checker, 1, made);
+    cr_assert_str_empty(checker.violation);
+
+    sl_checker_committed(&checker, 1, other);
+
+    cr_assert(found("another vector"), "%s", checker.violation);
+}
+
+Test(checker, sees_an_open_a_result_and_a_roster_before_the_state_is_durable)
+{
+    static const enum sl_message_type types[] = {SL_MESSAGE_ROSTER, SL_MESSAGE_OPEN, SL_MESSAGE_RESULT, SL_MESSAGE_JOIN, SL_MESSAGE_PROPOSE};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        uint8_t bytes[512];
+        checker.violation[0] = 0;
+        struct sl_writer writer = sl_envelope_begin(types[i], config.network_id, EPOCH, zero, id, bytes, sizeof bytes);
+        sl_write_result(&writer, &(struct sl_result){.bits = 16});
+        send_bytes(bytes, sl_envelope_seal(&writer, types[i], sign_secret), EPOCH);
+
+        cr_assert(found("durable"), "%s: %s", sl_message_name(types[i]), checker.violation);
+    }
 }
 
 Test(checker, sees_a_message_for_another_epoch)
@@ -208,6 +279,7 @@ Test(checker, sees_members_that_disagree_on_their_sum)
 {
     sl_checker_start(&checker, 2, (const uint8_t[32]){2}, now(EPOCH - 1));
     sl_checker_start(&checker, 3, (const uint8_t[32]){3}, now(EPOCH - 1));
+    for (uint32_t i = 1; i < NODES; i++) checker.nodes[i].stored_epoch = EPOCH;
     send_result(1, 5, 1);
     send_result(2, 5, 1);
     cr_assert_str_empty(checker.violation);
@@ -236,7 +308,7 @@ Test(checker, sees_frames_and_actions_out_of_bounds)
     cr_assert(found("cannot be opened"), "%s", checker.violation);
 
     checker.violation[0] = 0;
-    sl_checker_actions(&checker, 1, now(EPOCH), &(struct sl_actions){.n_dials = config.link_max + 1});
+    sl_checker_actions(&checker, 1, now(EPOCH), &(struct sl_actions){.n_dials = 65});
     cr_assert(found("dialled"), "%s", checker.violation);
 }
 
@@ -268,27 +340,68 @@ static void train_three(void)
     for (uint32_t i = 0; i < 3; i++) sl_checker_trained(&checker, i, EPOCH, x[i]);
 }
 
-Test(checker, accepts_the_plain_mean_of_clipped_vectors)
+static void check_mean(const uint32_t *block, uint32_t n_values, const float *mean, const float *ref)
 {
     const uint32_t members[] = {0, 1, 2};
-    const float ref[DIM] = {0}, mean[DIM] = {1, 1, 2};
+    struct sl_checked_aggregate aggregate = {.epoch = EPOCH, .members = members, .n_members = 3, .block = block, .n_values = n_values, .bits = 16,
+                                             .mean = mean, .ref = ref, .radius = 6};
+    sl_checker_aggregate(&checker, 0, &aggregate);
+}
+
+static const uint32_t all[DIM] = {0, 1, 2};
+static const float origin[DIM];
+
+Test(checker, accepts_the_plain_mean_of_clipped_vectors)
+{
     train_three();
 
-    sl_checker_aggregate(&checker, 0, EPOCH, members, 3, mean, 6 * 65536, ref, 16);
+    check_mean(all, DIM, (const float[]){1, 1, 2}, origin);
 
     cr_assert_str_empty(checker.violation);
     cr_assert_eq(checker.n_aggregates, 1);
 }
 
-Test(checker, sees_a_mean_that_counts_somebody_twice)
+Test(checker, compares_the_coordinates_of_a_block_and_clips_on_it)
 {
-    const uint32_t members[] = {0, 1, 2};
-    const float ref[DIM] = {0}, mean[DIM] = {2, 1, 2};
+    const uint32_t block[] = {0, 2};
     train_three();
 
-    sl_checker_aggregate(&checker, 0, EPOCH, members, 3, mean, 6 * 65536, ref, 16);
+    check_mean(block, 2, (const float[]){1, 2}, origin);
+    cr_assert_str_empty(checker.violation);
+    cr_assert_eq(checker.n_aggregates, 1);
+    check_mean(block, 2, (const float[]){1, 1}, origin);
+
+    cr_assert(found("coordinate 2"), "%s", checker.violation);
+}
+
+Test(checker, sees_a_mean_that_counts_somebody_twice)
+{
+    train_three();
+
+    check_mean(all, DIM, (const float[]){2, 1, 2}, origin);
 
     cr_assert(found("off by"), "%s", checker.violation);
+}
+
+Test(checker, sees_a_member_that_has_not_trained)
+{
+    train_three();
+    checker.nodes[2].trained_epoch = EPOCH - 1;
+
+    check_mean(all, DIM, (const float[]){1, 1, 2}, origin);
+
+    cr_assert(found("n2, which has not trained"), "%s", checker.violation);
+}
+
+Test(checker, counts_what_it_cannot_compare)
+{
+    train_three();
+    checker.nodes[2].trained_epoch = EPOCH + 1;
+
+    check_mean(all, DIM, (const float[]){1, 1, 2}, origin);
+
+    cr_assert_str_empty(checker.violation);
+    cr_assert_eq(checker.n_skipped, 1);
 }
 
 Test(checker, keeps_the_first_violation)
