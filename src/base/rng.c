@@ -8,8 +8,6 @@
 
 #include "base/hash.h"
 
-enum { BLOCKS_PER_BUFFER = sizeof((struct sl_rng *)0)->buffer / 64 };
-
 void sl_stream_at(const uint8_t key[32], uint64_t offset, void *out, size_t size)
 {
     static const uint8_t nonce[crypto_stream_chacha20_NONCEBYTES];
@@ -50,11 +48,14 @@ void sl_rng_bytes(struct sl_rng *rng, void *out, size_t size)
     uint8_t *to = out;
     while (size > 0) {
         if (rng->used == sizeof rng->buffer) {
-            sl_stream_at(rng->key, rng->block++ * BLOCKS_PER_BUFFER * 64, rng->buffer, sizeof rng->buffer);
-            rng->used = 0;
+            sl_stream(rng->key, rng->buffer, sizeof rng->buffer);
+            memcpy(rng->key, rng->buffer, sizeof rng->key);
+            memset(rng->buffer, 0, sizeof rng->key);
+            rng->used = sizeof rng->key;
         }
         size_t left = sizeof rng->buffer - rng->used, n = size < left ? size : left;
         memcpy(to, rng->buffer + rng->used, n);
+        memset(rng->buffer + rng->used, 0, n);
         rng->used += (uint32_t)n;
         to += n;
         size -= n;

@@ -6,19 +6,19 @@
 #include <stdint.h>
 
 /*
- * The only randomness: a ChaCha20 key stream (RFC 8439 block function, libsodium). Every module forks its own stream
- * by label, so a new draw in one never shifts another. A seed is 32 whole bytes and is used for one stream only.
+ * The only randomness: ChaCha20 (RFC 8439 block function, libsodium) with fast key erasure (Bernstein, 2017): each buffer is the stream of the current
+ * key, its first 32 bytes are the next key, and bytes given out are zeroed. Who reads the generator's memory learns nothing of what it gave before.
+ * Every module forks its own stream by label, so a new draw in one never shifts another. A seed is 32 whole bytes and is used for one stream only.
  */
 struct sl_rng {
     uint8_t key[32];
-    uint64_t block;          /* next 256-byte block of the stream */
     uint32_t used;           /* bytes of `buffer` given out */
     uint8_t buffer[256];
 };
 
 void sl_rng_init(struct sl_rng *rng, const uint8_t seed[32]);
 
-/* A stream of its own, from the parent's key, a label and a number; the parent does not advance. */
+/* A stream of its own, from the parent's current key, a label and a number; the parent does not advance. Fork before drawing. */
 struct sl_rng sl_rng_fork(const struct sl_rng *parent, const char *label, uint64_t number);
 
 void sl_rng_bytes(struct sl_rng *rng, void *out, size_t size);

@@ -41,6 +41,8 @@ static void set_void(struct sl_node *node, enum step step, const uint8_t culprit
     if (!is_under_way(&node->cohort)) return;
 
     node->cohort.state = COHORT_VOID;
+    sl_wipe(node->formation.mask_secret, sizeof node->formation.mask_secret);
+    sl_wipe(node->formation.box_secret, sizeof node->formation.box_secret);
     node->counters.cohorts_void++;
     transfer_reset(node, FETCH_REFERENCE);
     transfer_reset(node, FETCH_VECTOR);
@@ -199,6 +201,7 @@ static void announce(struct sl_node *node, struct list_body *list)
     const uint8_t *bytes = node_seal(node, &writer, SL_MESSAGE_LIST, &size);
     send_to_all(node, bytes, size);
     list->announced = true;
+    list->announcer = node->cohort.own;
     memcpy(list->announced_hash, list->hash, 32);
 }
 
@@ -210,7 +213,7 @@ static bool list_agrees(struct sl_node *node, struct list_body *list, enum step 
     if (!list->announced) return false;
     if (sl_hash_equal(list->announced_hash, list->hash)) return true;
 
-    set_void(node, step, cohort->members[cohort->initiator].id);
+    set_void(node, step, cohort->members[list->announcer].id);
     return false;
 }
 
@@ -405,6 +408,7 @@ void cohort_end(struct sl_node *node)
     set_void(node, STEP_RESULT, NULL);
     transfer_reset(node, FETCH_REFERENCE);
     transfer_reset(node, FETCH_VECTOR);
+    sl_wipe(node->cohort.z, sizeof(uint32_t) * node->k);        /* what was shared stays under its masks */
     node->cohort.state = COHORT_NONE;
     node->cohort.n_members = 0;
     node->cohort.ref_here = false;
@@ -456,7 +460,7 @@ static void on_step(struct sl_node *node, struct member *from, uint32_t slot, en
     hold(held, envelope->bytes, envelope->size, envelope->body, envelope->body_size);
 }
 
-static void on_list(struct sl_node *node, const struct sl_envelope *envelope)
+static void on_list(struct sl_node *node, const struct member *from, const struct sl_envelope *envelope)
 {
     struct cohort *cohort = &node->cohort;
     struct sl_list body;
@@ -464,7 +468,11 @@ static void on_list(struct sl_node *node, const struct sl_envelope *envelope)
 
     struct list_body *list = body.step == STEP_LIST_COMMIT ? &cohort->commits : body.step == STEP_LIST_OPEN ? &cohort->opens : NULL;
     if (!list || list->announced) return;               /* the first counts */
+    uint32_t announcer = (uint32_t)(from - cohort->members);
+    bool half_over = node->deadlines[list == &cohort->commits ? DEADLINE_NEED_OPEN : DEADLINE_NEED_RESULT] == SL_NEVER;
+    if (announcer != cohort->initiator && !half_over) return;
     list->announced = true;
+    list->announcer = announcer;
     sl_body_hash(envelope->body, envelope->body_size, list->announced_hash);
 }
 
@@ -492,7 +500,7 @@ void cohort_on_message(struct sl_node *node, struct link *link, const struct sl_
     case SL_MESSAGE_COMMIT: on_step(node, from, HELD_COMMIT, STEP_COMMIT, envelope); break;
     case SL_MESSAGE_OPEN: on_step(node, from, HELD_OPEN, STEP_OPEN, envelope); break;
     case SL_MESSAGE_RESULT: on_step(node, from, HELD_RESULT, STEP_RESULT, envelope); break;
-    case SL_MESSAGE_LIST: on_list(node, envelope); break;
+    case SL_MESSAGE_LIST: on_list(node, from, envelope); break;
     default: on_refuse(node, from, envelope); break;
     }
     advance(node);

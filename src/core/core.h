@@ -21,6 +21,7 @@
 enum {
     SENDS_MAX = 256, DIALS_MAX = 64, HANGUPS_MAX = 64, STORES_MAX = 4,      /* actions of one step; more are dropped, sends are best effort */
     PROPOSALS_MAX = 4,               /* acceptable PROPOSEs a candidate chooses from */
+    HEARD_MAX = 16,                  /* identities whose PROPOSE was looked at; later ones of the epoch are passed over */
     PROPOSE_MAX = 2048, JOIN_MAX = 1024,
     SMALL_MAX = 512,                 /* COMMIT, OPEN, RESULT: the largest is about 320 bytes */
     WAITING_MAX = 1408,              /* a message that may wait for its connection: the largest is a PROPOSE to 32 candidates, 1,348 bytes */
@@ -95,7 +96,7 @@ struct formation {
     uint8_t proposed_hash[32];                       /* of that PROPOSE */
     uint32_t n_proposals, n_heard;
     struct proposal proposals[PROPOSALS_MAX];        /* as a candidate, in this wave */
-    uint8_t heard[2 * PROPOSALS_MAX][32];            /* initiators of both waves: one PROPOSE each */
+    uint8_t heard[HEARD_MAX][32];            /* initiators of both waves: one PROPOSE each */
     struct proposal own;                             /* as an initiator, or the one that was joined */
     uint32_t n_candidates, n_group;                  /* as an initiator; the first n_group candidates are the own group */
     struct contact *candidates;                      /* SL_CANDIDATES_MAX each; contacts point into the view */
@@ -138,7 +139,7 @@ struct member {
     struct sl_merkle tree;           /* of the vector, when somebody asked for it */
 };
 
-struct list_body { uint32_t size; uint8_t bytes[64 + 35 * SL_MESH_COHORT_MAX], hash[32]; bool announced; uint8_t announced_hash[32]; };
+struct list_body { uint32_t size; uint8_t bytes[64 + 35 * SL_MESH_COHORT_MAX], hash[32]; bool announced; uint32_t announcer; uint8_t announced_hash[32]; };
 
 struct cohort {
     enum cohort_state state;
@@ -178,7 +179,7 @@ enum pull_state { PULL_IDLE, PULL_ASKED, PULL_FETCHING, PULL_COMPLETE };
 
 struct pull { enum pull_state state; uint8_t member[32]; uint32_t tries; uint64_t asked_us; };
 
-enum { PULLS_MAX = 16, DRAWN_MAX = 64 };
+enum { PULLS_MAX = 16, DRAWN_MAX = PULLS_MAX * (SL_MESH_COHORT_MAX + 3) + SL_MESH_COHORT_MAX };      /* members of all that counts, and three draws a pull */
 
 struct pulls {
     bool active;
@@ -192,6 +193,7 @@ struct pulls {
 struct distance { double value; uint64_t epoch; };
 
 struct sl_node {
+    size_t size;                     /* of the whole block */
     struct sl_config config;
     const struct sl_model *model;
     const struct sl_identity *self;

@@ -36,7 +36,7 @@ static double median_distance(const struct sl_node *node)
         for (; at > 0 && sorted[at - 1] > first[i].value; at--) sorted[at] = sorted[at - 1];
         sorted[at] = first[i].value;
     }
-    return n ? sorted[n / 2] : 0;
+    return n ? sorted[(n - 1) / 2] : 0;          /* the lower middle: of two, one may be a liar's */
 }
 
 /*

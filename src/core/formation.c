@@ -15,7 +15,7 @@
 
 /* Times as shares of the formation phase. */
 static const double propose_from = .08, propose_to = .40, answer_at = .42, again_at = .55, roster_at = .667,
-                    second_from = .70, second_to = .80, second_answer_at = .84, second_roster_at = .97;
+                    second_from = .76, second_to = .82, second_answer_at = .86, second_roster_at = .97;
 
 bool formation_init(struct sl_node *node, struct sl_arena *arena)
 {
@@ -282,20 +282,58 @@ static bool radius_fits(const struct sl_node *node, uint32_t offered_q)
     return allowed && (!epoch_is_experienced(node) || (offered <= 1.5 * own * slack && own <= 1.5 * offered * slack));
 }
 
+static bool leads_own_group(const struct sl_node *node, const uint8_t from[32])
+{
+    if (!covers(node)) return false;
+    uint32_t index = node->view.ring[leader_of(node, own_group(node))];
+    return index != SL_VIEW_SELF && sl_hash_equal(node->view.peers[index].id, from);
+}
+
+/* A leader has no say in whom it invites: all of the group, but for one at most, of whom it may know that he is gone. */
+static bool invites_own_group(const struct sl_node *node, const struct sl_propose *propose, const uint8_t from[32])
+{
+    struct group group = own_group(node);
+    uint32_t n_left_out = 0;
+    for (uint32_t place = group.first; place <= group.last; place++) {
+        uint32_t index = node->view.ring[place];
+        const uint8_t *id = index == SL_VIEW_SELF ? node->self->id : node->view.peers[index].id;
+        n_left_out += proposal_place(propose, from, id) == UINT32_MAX;
+    }
+    return n_left_out <= 1;
+}
+
+/* Nor in whom it takes: enough of the roster must be of the group. Else one leader and two friends nearby could have any neighbour to themselves. */
+static bool is_of_own_group(struct sl_node *node)
+{
+    struct group group = own_group(node);
+    uint32_t n_own = 0, n_group = group.last - group.first + 1;
+    for (uint32_t place = group.first; place <= group.last; place++) {
+        uint32_t index = node->view.ring[place];
+        n_own += cohort_find(node, index == SL_VIEW_SELF ? node->self->id : node->view.peers[index].id) != NULL;
+    }
+    return n_own >= (n_group < node->config.cohort_min_size ? n_group : node->config.cohort_min_size);
+}
+
 static bool is_acceptable(const struct sl_node *node, const struct sl_propose *propose, const uint8_t from[32])
 {
     const struct sl_view_peer *initiator = sl_view_find(&node->view, from);
     if (!initiator || initiator->banned || proposal_place(propose, from, node->self->id) >= propose->n_candidates || propose->ring_bits != 32) return false;
     if (propose->aim < node->config.cohort_min_size || propose->aim > node->config.cohort_max_size) return false;
     if (covers(node) && sl_view_ring_distance(&node->view, from) > formation_window(node)) return false;
+    if (node->formation.wave == 1 && leads_own_group(node, from) && !invites_own_group(node, propose, from)) return false;
     return radius_fits(node, propose->radius_q);
 }
 
-static bool leads_own_group(const struct sl_node *node, const uint8_t from[32])
+/* A free place among the proposals; when they are crowded, that of the highest lot, for a sender with a lower one. */
+static struct proposal *make_place(struct sl_node *node, uint64_t lot)
 {
-    if (!covers(node)) return false;
-    uint32_t index = node->view.ring[leader_of(node, own_group(node))];
-    return index != SL_VIEW_SELF && sl_hash_equal(node->view.peers[index].id, from);
+    struct formation *formation = &node->formation;
+    if (formation->n_proposals < PROPOSALS_MAX) return &formation->proposals[formation->n_proposals++];
+
+    struct proposal *highest = &formation->proposals[0];
+    for (uint32_t i = 1; i < PROPOSALS_MAX; i++)
+        if (formation->proposals[i].lot > highest->lot) highest = &formation->proposals[i];
+    return covers(node) && lot < highest->lot && !highest->tried ? highest : NULL;
 }
 
 void formation_on_propose(struct sl_node *node, struct link *link, const struct sl_envelope *envelope)
@@ -313,15 +351,17 @@ void formation_on_propose(struct sl_node *node, struct link *link, const struct 
     if (formation->state == FORMATION_IDLE || formation->state == FORMATION_DONE) return;
     for (uint32_t i = 0; i < formation->n_heard; i++)
         if (sl_hash_equal(formation->heard[i], link->id)) return;                   /* one per identity and epoch */
-    if (formation->n_proposals == PROPOSALS_MAX || sl_read_propose(envelope, &propose) != SL_OK || !is_acceptable(node, &propose, link->id)) return;
+    if (formation->n_heard == HEARD_MAX || sl_read_propose(envelope, &propose) != SL_OK || !is_acceptable(node, &propose, link->id)) return;
     const struct sl_view_peer *initiator = sl_view_find(&node->view, link->id);
     if (!node_verify(node, envelope, initiator->sign_public)) return;
 
-    struct proposal *proposal = &formation->proposals[formation->n_proposals++];
     memcpy(formation->heard[formation->n_heard++], link->id, 32);
+    uint64_t lot = lot_of(sl_view_position(&node->view, link->id));
+    struct proposal *proposal = make_place(node, lot);
+    if (!proposal) return;
     proposal->tried = false;
     proposal->size = (uint32_t)envelope->size;
-    proposal->lot = lot_of(sl_view_position(&node->view, link->id));
+    proposal->lot = lot;
     memcpy(proposal->from, link->id, 32);
     memcpy(proposal->hash, hash, 32);
     memcpy(proposal->bytes, envelope->bytes, envelope->size);
@@ -494,6 +534,7 @@ void formation_on_roster(struct sl_node *node, struct link *link, const struct s
     if (!sl_hash_equal(envelope->from, link->id) || !sl_hash_equal(formation->own.from, link->id)) return;
 
     int error = roster_accept(node, envelope, false);
+    if (error == SL_OK && formation->wave == 1 && leads_own_group(node, link->id) && !is_of_own_group(node)) error = SL_ERROR_OUT_OF_RANGE;
     if (error != SL_OK) {
         node_trace(node, SL_TRACE_ROSTER_REFUSED, link->id, 0, 0, error);
         formation->state = FORMATION_FREE;
@@ -557,6 +598,16 @@ static void repeat(struct sl_node *node)
         if (!formation->answers[i].here) links_send_to(node, &formation->candidates[i], formation->own.bytes, formation->own.size);
 }
 
+/* An initiator of the first wave that sent no roster by now costs its group the first wave, not the epoch. */
+static void leave_silent_initiator(struct sl_node *node)
+{
+    struct formation *formation = &node->formation;
+    if (formation->state != FORMATION_JOINED) return;
+
+    node_trace(node, SL_TRACE_SILENT, formation->own.from, 0, 0, SL_OK);
+    formation->state = FORMATION_FREE;
+}
+
 void formation_on_deadline(struct sl_node *node, enum deadline purpose)
 {
     struct formation *formation = &node->formation;
@@ -564,11 +615,11 @@ void formation_on_deadline(struct sl_node *node, enum deadline purpose)
 
     switch (purpose) {
     case DEADLINE_PROPOSE:
+        if (formation->wave == 2) leave_silent_initiator(node);
         if (formation->state == FORMATION_FREE && !formation->proposed && formation->n_proposals == 0) propose(node);
         break;
     case DEADLINE_AGAIN: repeat(node); break;
     case DEADLINE_ANSWER:
-        if (formation->wave == 2 && formation->state == FORMATION_JOINED) formation->state = FORMATION_FREE;        /* the first initiator is gone */
         answer_best(node);
         break;
     case DEADLINE_ROSTER:

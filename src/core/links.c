@@ -280,7 +280,7 @@ static bool is_far_off(const struct sl_node *node, int64_t offset_ms)
     return offset_ms > limit_ms || offset_ms < -limit_ms;
 }
 
-/* Median over the peers whose clock we know; three at least, or it could be any one of them that is wrong. */
+/* Median over the peers whose clock we know. Both middle values must be off, of a majority or five: half of them may be wrong without our minding. */
 static void check_clock(struct sl_node *node)
 {
     int64_t offsets[64];
@@ -292,8 +292,9 @@ static void check_clock(struct sl_node *node)
         for (; at > 0 && offsets[at - 1] > peer->clock_off_ms; at--) offsets[at] = offsets[at - 1];
         offsets[at] = peer->clock_off_ms;
     }
-    int64_t median = n >= 3 ? offsets[n / 2] : 0;
-    bool bad = is_far_off(node, median);
+    uint32_t enough = node->view.n_peers / 2 + 1 < 5 ? node->view.n_peers / 2 + 1 : 5;
+    int64_t low = n > 0 ? offsets[(n - 1) / 2] : 0, median = n > 0 ? offsets[n / 2] : 0;
+    bool bad = n >= 3 && n >= enough && is_far_off(node, low) && is_far_off(node, median) && (low < 0) == (median < 0);
     if (bad && node->clock_peers == 0) node_trace(node, SL_TRACE_CLOCK, NULL, -median / 1000, n, SL_OK);
     node->clock_peers = bad ? n : 0;
     node->clock_off_s = -median / 1000;

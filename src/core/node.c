@@ -126,6 +126,7 @@ struct sl_node *sl_node_init(void *memory, size_t size, const struct sl_config *
     struct sl_node *node = SL_TAKE(&arena, struct sl_node, 1);
     if (!node || !prepare(node, config, model) || !carve(node, &arena)) return NULL;
 
+    node->size = (size_t)((uint8_t *)memory + size - (uint8_t *)node);
     struct sl_rng root;
     sl_rng_init(&root, run_seed);
     node->draw = sl_rng_fork(&root, "draw", 0);
@@ -418,10 +419,5 @@ void sl_node_status(const struct sl_node *node, struct sl_status *out)
 
 void sl_node_finish(struct sl_node *node)
 {
-    sl_wipe(&node->formation, sizeof node->formation);
-    sl_wipe(&node->draw, sizeof node->draw);
-    sl_wipe(&node->keys, sizeof node->keys);
-    sl_wipe(&node->rounding, sizeof node->rounding);
-    sl_wipe(&node->seeds, sizeof node->seeds);
-    sl_wipe(node->scratch.base, node->scratch.size);
+    sl_wipe(node, node->size);
 }

@@ -264,6 +264,8 @@ static int check_members(struct sl_node *node, const struct proof *proof, struct
         int error = join_open(node, proof->roster.joins[i].bytes, proof->roster.joins[i].size, proof->propose_hash, false, &envelope, &join);
         if (error == SL_OK) error = certificate_check(node, envelope.from, join.certificate, join.certificate_size);
         if (error != SL_OK) return error;
+        const struct sl_view_peer *peer = sl_view_find(&node->view, envelope.from);
+        if (peer && peer->banned) return SL_ERROR_BAD_CERTIFICATE;
         if (i > 0 && memcmp(out->members[i - 1], envelope.from, 32) >= 0) return SL_ERROR_MALFORMED;
         if (proposal_place(&proof->propose, proof->roster_envelope.from, envelope.from) == UINT32_MAX) return SL_ERROR_MISMATCH;
 
@@ -336,7 +338,6 @@ void pull_on_aggregate(struct sl_node *node, struct link *link, const struct sl_
         failed(node, pull, error);
         return;
     }
-    exclude_members(node, slot);
     pull->state = PULL_FETCHING;
     pull->asked_us = node->now_us;
     transfer_fetch(node, FETCH_AGGREGATE, index, link->id, slot->root, slot->bytes, (size_t)slot->n_values * slot->bits / 8, slot->bits / 8);
@@ -347,6 +348,7 @@ void pull_on_fetched(struct sl_node *node, uint32_t index)
     struct aggregate *slot = pull_slot(node, index);
     struct pull *pull = &node->pulls.all[index];
     slot->complete = true;
+    exclude_members(node, slot);        /* not before: one who sends no vector must not keep us from its partners */
     pull->state = PULL_COMPLETE;
     node->counters.aggregates_pulled++;
     node_trace(node, SL_TRACE_PULLED, pull->member, slot->n_members, 0, SL_OK);

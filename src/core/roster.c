@@ -18,6 +18,12 @@ int certificate_check(struct sl_node *node, const uint8_t id[32], const uint8_t 
     return sl_certificate_verify(certificate, size, node->config.network_id, node->config.operator_key, id, node->now_us / 1000000);
 }
 
+/* A JOIN may not name a transport key other than the one we know for this identity, nor one that is another's: partners would dial strangers on its word. */
+static bool key_is_its_own(const struct sl_node *node, const uint8_t id[32], const uint8_t transport_public[32])
+{
+    return sl_view_find(&node->view, id) == sl_view_find_key(&node->view, transport_public);
+}
+
 int join_open(struct sl_node *node, const uint8_t *bytes, size_t size, const uint8_t propose_hash[32], bool verify, struct sl_envelope *envelope,
               struct sl_join *out)
 {
@@ -29,7 +35,8 @@ int join_open(struct sl_node *node, const uint8_t *bytes, size_t size, const uin
 
     uint8_t id[32];
     sl_identity_id(node->config.network_id, out->sign_public, id);
-    if (!sl_hash_equal(id, envelope->from) || sl_hash_equal(out->mask_public, out->box_public)) return SL_ERROR_MISMATCH;
+    bool consistent = sl_hash_equal(id, envelope->from) && key_is_its_own(node, id, out->transport_public);
+    if (!consistent || sl_hash_equal(out->mask_public, out->box_public)) return SL_ERROR_MISMATCH;
     if (!verify) return SL_OK;
     if (!node_verify(node, envelope, out->sign_public)) return SL_ERROR_BAD_SIGNATURE;
     return certificate_check(node, id, out->certificate, out->certificate_size);
@@ -41,15 +48,17 @@ bool proposal_open(const struct sl_node *node, const struct proposal *proposal, 
     return sl_envelope_open(proposal->bytes, proposal->size, node->config.network_id, &envelope) == SL_OK && sl_read_propose(&envelope, out) == SL_OK;
 }
 
-static void fill_member(struct member *member, const struct sl_envelope *envelope, const struct sl_join *join)
+/* The address is the view's where it has one: a JOIN's is only its author's word. */
+static void fill_member(const struct sl_node *node, struct member *member, const struct sl_envelope *envelope, const struct sl_join *join)
 {
+    const struct sl_view_peer *peer = sl_view_find(&node->view, envelope->from);
     uint8_t *vector = member->vector;
     *member = (struct member){.vector = vector};
     memcpy(member->id, envelope->from, 32);
     memcpy(member->sign_public, join->sign_public, 32);
     memcpy(member->transport_public, join->transport_public, 32);
     memcpy(member->mask_public, join->mask_public, 32);
-    memcpy(member->address, join->address, sizeof member->address);
+    memcpy(member->address, peer ? peer->address : join->address, sizeof member->address);
 }
 
 uint32_t proposal_place(const struct sl_propose *propose, const uint8_t initiator[32], const uint8_t id[32])
@@ -92,7 +101,7 @@ static int check_joins(struct sl_node *node, const struct sl_roster *roster, con
         if (!own && !node->view.overflowed && sl_view_ring_distance(&node->view, envelope.from) > formation_window(node)) return SL_ERROR_OUT_OF_RANGE;
         for (uint32_t j = 0; j < i; j++)
             if (!joins_suit(&joins[i], places[i], &joins[j], places[j])) return SL_ERROR_MISMATCH;
-        fill_member(&cohort->members[i], &envelope, &joins[i]);
+        fill_member(node, &cohort->members[i], &envelope, &joins[i]);
         if (own) cohort->own = i;
         if (places[i] == propose->n_candidates) cohort->initiator = i;
     }

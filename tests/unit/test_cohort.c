@@ -468,12 +468,15 @@ Test(cohort, announces_the_list_itself_at_half_time_when_the_initiator_is_silent
     cr_assert_eq(state(), COHORT_OPENED);
 }
 
-Test(cohort, takes_the_list_from_any_member)
+Test(cohort, takes_the_list_from_any_member_once_half_of_the_step_is_over)
 {
     to_committed();
 
     forge_say_list(forged, STEP_LIST_COMMIT, 2);
+    cr_assert_eq(state(), COHORT_COMMITTED, "until then it is the initiator's to say");
 
+    stage_to_phase(stage, (stage->config.phase_commit + stage->config.phase_open) / 2 + .001);
+    forge_say_list(forged, STEP_LIST_COMMIT, 2);
     cr_assert_eq(state(), COHORT_OPENED);
 }
 
