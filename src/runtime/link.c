@@ -155,23 +155,38 @@ static void end_outbound(struct sl_links *links, struct outbound *link)
 
 /* ---- inbound ---- */
 
-/* A free entry, or the one that was silent longest, which ends. */
-static struct inbound *free_inbound(struct sl_links *links)
+enum { INBOUND_PER_KEY = 2 };        /* a peer that restarts may have an old one beside the new */
+
+/* Of the entries with this key (NULL: of all) the one that was silent longest; their number in *n. */
+static struct inbound *oldest_inbound(struct sl_links *links, const uint8_t *key, uint32_t *n)
 {
+    struct inbound *oldest = NULL;
+    *n = 0;
+    for (uint32_t i = 0; i < links->n_max; i++) {
+        struct inbound *link = &links->inbound[i];
+        if (!link->used || (key && memcmp(link->key, key, 32) != 0)) continue;
+        (*n)++;
+        if (!oldest || link->heard_us < oldest->heard_us) oldest = link;
+    }
+    return oldest;
+}
+
+/* A free entry. Whoever has too many gives up its own oldest, so that nobody's connections push out another's; then the one that was silent longest ends. */
+static struct inbound *free_inbound(struct sl_links *links, const uint8_t key[32])
+{
+    uint32_t n;
+    struct inbound *own = oldest_inbound(links, key, &n);
+    if (n >= INBOUND_PER_KEY) end_inbound(links, own);
     for (;;) {
-        struct inbound *oldest = &links->inbound[0];
-        for (uint32_t i = 0; i < links->n_max; i++) {
-            struct inbound *link = &links->inbound[i];
-            if (!link->used) return link;
-            if (link->heard_us < oldest->heard_us) oldest = link;
-        }
-        end_inbound(links, oldest);
+        for (uint32_t i = 0; i < links->n_max; i++)
+            if (!links->inbound[i].used) return &links->inbound[i];
+        end_inbound(links, oldest_inbound(links, NULL, &n));
     }
 }
 
 static struct inbound *begin_inbound(struct sl_links *links, const uint8_t route[ROUTE_SIZE], const uint8_t key[32], uint64_t now_us)
 {
-    struct inbound *link = free_inbound(links);
+    struct inbound *link = free_inbound(links, key);
     *link = (struct inbound){.used = true, .number = SL_LINK_INBOUND + links->next_inbound, .heard_us = now_us};
     links->next_inbound = (links->next_inbound + 1) % SL_LINK_INBOUND;
     memcpy(link->route, route, ROUTE_SIZE);

@@ -43,7 +43,8 @@ struct runtime {
     const struct sl_run_options *options;
     struct sl_report report;
     struct sl_node *node;
-    uint64_t unix_start_us, monotonic_start_us, now_us, deadline_us, clock_alarm_us;      /* clock_alarm_us: time of the last alarm, 0 none */
+    uint64_t unix_start_us, monotonic_start_us, now_us, deadline_us;
+    uint64_t clock_alarm_us;         /* when the last alarm was given, 0 never */
     struct sl_zap zap;
     struct sl_links *links;
     struct sl_storer *storer;
@@ -65,7 +66,7 @@ static uint64_t read_clock(clockid_t clock)
 /* Unix time at start plus monotonic time since: a wall clock that is set while the node runs does not move it. */
 static uint64_t advance_clock(struct runtime *runtime)
 {
-    runtime->now_us = runtime->unix_start_us + (read_clock(CLOCK_MONOTONIC) - runtime->monotonic_start_us);
+    runtime->now_us = runtime->unix_start_us + (read_clock(CLOCK_BOOTTIME) - runtime->monotonic_start_us);
     return runtime->now_us;
 }
 
@@ -80,7 +81,7 @@ static void watch_clock(struct runtime *runtime)
 
     char text[SL_WHY_SIZE];
     runtime->clock_alarm_us = own_us;
-    snprintf(text, sizeof text, "CLOCK: the wall clock was set %s by %.3f s since the start; this node keeps its own time: if the new time is right, restart it",
+    snprintf(text, sizeof text, "CLOCK: the wall clock was set %s by %.3f s since the start; this node keeps its own time: restart it if the new time is right",
              is_ahead ? "forward" : "back", (double)off_us / 1e6);
     sl_report_say(&runtime->report, own_us, text);
 }
@@ -455,7 +456,7 @@ static int stop(struct runtime *runtime, char *why, size_t why_size)
 int sl_runtime_run(struct sl_setup *setup, const struct sl_run_options *options, char *why, size_t why_size)
 {
     struct runtime runtime = {.setup = setup, .options = options, .deadline_us = SL_NEVER, .wake = {-1, -1},
-                              .unix_start_us = read_clock(CLOCK_REALTIME), .monotonic_start_us = read_clock(CLOCK_MONOTONIC)};
+                              .unix_start_us = read_clock(CLOCK_REALTIME), .monotonic_start_us = read_clock(CLOCK_BOOTTIME)};
     runtime.now_us = runtime.unix_start_us;
     sl_report_init(&runtime.report, setup->identity.id, options->verbose, runtime.unix_start_us);
 
