@@ -292,7 +292,17 @@ void formation_on_propose(struct sl_node *node, struct link *link, const struct 
 void formation_on_join(struct sl_node *node, struct link *link, const struct sl_envelope *envelope);
 void formation_on_roster(struct sl_node *node, struct link *link, const struct sl_envelope *envelope);
 void formation_on_released(struct sl_node *node, struct link *link, const struct sl_envelope *envelope);
-uint32_t formation_window(const struct sl_node *node);
+
+/* group.c: the groups that every node with a covering view cuts alike */
+struct group { uint32_t first, last; };                  /* places on the ring */
+uint64_t group_lot(uint64_t position);                   /* public, one per identity and epoch */
+bool group_is_known(const struct sl_node *node);         /* does the view cover the network? */
+struct group group_own(const struct sl_node *node);
+uint32_t group_leader(const struct sl_node *node, struct group group);       /* the place with the lowest lot */
+bool group_is_led_by(const struct sl_node *node, const uint8_t id[32]);      /* our group; never true of ourselves */
+bool group_is_invited(const struct sl_node *node, const struct sl_propose *propose, const uint8_t from[32]);
+uint32_t group_window(const struct sl_node *node);        /* places within which partners must lie */
+bool group_is_taken(struct sl_node *node);               /* by the roster in node->cohort */
 
 /* roster.c */
 /* Checks a ROSTER message for the PROPOSE and own JOIN in node->formation and fills node->cohort from it. verified: the JOINs were checked

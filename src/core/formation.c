@@ -31,49 +31,6 @@ static uint64_t time_of(const struct sl_node *node, double share)
     return node_phase(node, node->config.phase_formation * share);
 }
 
-uint32_t formation_window(const struct sl_node *node)
-{
-    uint32_t window = 3 * node->config.cohort_size / 2;
-    return window > node->config.cohort_max_size ? window : node->config.cohort_max_size;
-}
-
-/* ---- groups and lots ---- */
-
-/* A public lot per identity and epoch, independent of the position it is drawn from (finaliser of splitmix64). */
-static uint64_t lot_of(uint64_t position)
-{
-    uint64_t z = position + UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-
-struct group { uint32_t first, last; };          /* places on the ring */
-
-static struct group own_group(const struct sl_node *node)
-{
-    uint64_t n = node->view.n_ring, n_groups = n / node->config.cohort_size;
-    uint64_t fewest = (n + node->config.cohort_max_size - 1) / node->config.cohort_max_size;
-    if (n_groups < fewest) n_groups = fewest;
-
-    uint64_t group = node->view.own_place * n_groups / n;
-    return (struct group){(uint32_t)((group * n + n_groups - 1) / n_groups), (uint32_t)(((group + 1) * n + n_groups - 1) / n_groups - 1)};
-}
-
-/* Place of the member of a group with the lowest lot. */
-static uint32_t leader_of(const struct sl_node *node, struct group group)
-{
-    uint32_t leader = group.first;
-    for (uint32_t place = group.first + 1; place <= group.last; place++)
-        if (lot_of(node->view.ring_positions[place]) < lot_of(node->view.ring_positions[leader])) leader = place;
-    return leader;
-}
-
-static bool covers(const struct sl_node *node)
-{
-    return !node->view.overflowed;
-}
-
 /* ---- proposing ---- */
 
 static void add_candidate(struct sl_node *node, const struct sl_view_peer *peer, int32_t offset)
@@ -86,7 +43,7 @@ static void add_candidate(struct sl_node *node, const struct sl_view_peer *peer,
 /* The own group first, then the nearest neighbours on both sides in turn. */
 static void choose_neighbours(struct sl_node *node, uint32_t n_wanted)
 {
-    struct group group = own_group(node);
+    struct group group = group_own(node);
     int32_t own = (int32_t)node->view.own_place, before = (int32_t)group.first - own, after = (int32_t)group.last - own;
     for (int32_t offset = before; offset <= after; offset++)
         if (offset != 0) add_candidate(node, sl_view_ring_peer(&node->view, offset), offset);
@@ -112,11 +69,11 @@ static void choose_at_random(struct sl_node *node, uint32_t n_wanted)
 
 static void choose_candidates(struct sl_node *node)
 {
-    uint32_t n_wanted = (covers(node) ? 2 : 4) * node->config.cohort_size;
+    uint32_t n_wanted = (group_is_known(node) ? 2 : 4) * node->config.cohort_size;
     if (n_wanted < node->config.cohort_max_size) n_wanted = node->config.cohort_max_size;
     if (n_wanted > SL_CANDIDATES_MAX) n_wanted = SL_CANDIDATES_MAX;
     node->formation.n_candidates = node->formation.n_group = 0;
-    if (covers(node)) choose_neighbours(node, n_wanted);
+    if (group_is_known(node)) choose_neighbours(node, n_wanted);
     else choose_at_random(node, n_wanted);
 }
 
@@ -282,45 +239,13 @@ static bool radius_fits(const struct sl_node *node, uint32_t offered_q)
     return allowed && (!epoch_is_experienced(node) || (offered <= 1.5 * own * slack && own <= 1.5 * offered * slack));
 }
 
-static bool leads_own_group(const struct sl_node *node, const uint8_t from[32])
-{
-    if (!covers(node)) return false;
-    uint32_t index = node->view.ring[leader_of(node, own_group(node))];
-    return index != SL_VIEW_SELF && sl_hash_equal(node->view.peers[index].id, from);
-}
-
-/* A leader has no say in whom it invites: all of the group, but for one at most, of whom it may know that he is gone. */
-static bool invites_own_group(const struct sl_node *node, const struct sl_propose *propose, const uint8_t from[32])
-{
-    struct group group = own_group(node);
-    uint32_t n_left_out = 0;
-    for (uint32_t place = group.first; place <= group.last; place++) {
-        uint32_t index = node->view.ring[place];
-        const uint8_t *id = index == SL_VIEW_SELF ? node->self->id : node->view.peers[index].id;
-        n_left_out += proposal_place(propose, from, id) == UINT32_MAX;
-    }
-    return n_left_out <= 1;
-}
-
-/* Nor in whom it takes: enough of the roster must be of the group. Else one leader and two friends nearby could have any neighbour to themselves. */
-static bool is_of_own_group(struct sl_node *node)
-{
-    struct group group = own_group(node);
-    uint32_t n_own = 0, n_group = group.last - group.first + 1;
-    for (uint32_t place = group.first; place <= group.last; place++) {
-        uint32_t index = node->view.ring[place];
-        n_own += cohort_find(node, index == SL_VIEW_SELF ? node->self->id : node->view.peers[index].id) != NULL;
-    }
-    return n_own >= (n_group < node->config.cohort_min_size ? n_group : node->config.cohort_min_size);
-}
-
 static bool is_acceptable(const struct sl_node *node, const struct sl_propose *propose, const uint8_t from[32])
 {
     const struct sl_view_peer *initiator = sl_view_find(&node->view, from);
     if (!initiator || initiator->banned || proposal_place(propose, from, node->self->id) >= propose->n_candidates || propose->ring_bits != 32) return false;
     if (propose->aim < node->config.cohort_min_size || propose->aim > node->config.cohort_max_size) return false;
-    if (covers(node) && sl_view_ring_distance(&node->view, from) > formation_window(node)) return false;
-    if (node->formation.wave == 1 && leads_own_group(node, from) && !invites_own_group(node, propose, from)) return false;
+    if (group_is_known(node) && sl_view_ring_distance(&node->view, from) > group_window(node)) return false;
+    if (node->formation.wave == 1 && group_is_led_by(node, from) && !group_is_invited(node, propose, from)) return false;
     return radius_fits(node, propose->radius_q);
 }
 
@@ -333,7 +258,7 @@ static struct proposal *make_place(struct sl_node *node, uint64_t lot)
     struct proposal *highest = &formation->proposals[0];
     for (uint32_t i = 1; i < PROPOSALS_MAX; i++)
         if (formation->proposals[i].lot > highest->lot) highest = &formation->proposals[i];
-    return covers(node) && lot < highest->lot && !highest->tried ? highest : NULL;
+    return group_is_known(node) && lot < highest->lot && !highest->tried ? highest : NULL;
 }
 
 void formation_on_propose(struct sl_node *node, struct link *link, const struct sl_envelope *envelope)
@@ -356,7 +281,7 @@ void formation_on_propose(struct sl_node *node, struct link *link, const struct 
     if (!node_verify(node, envelope, initiator->sign_public)) return;
 
     memcpy(formation->heard[formation->n_heard++], link->id, 32);
-    uint64_t lot = lot_of(sl_view_position(&node->view, link->id));
+    uint64_t lot = group_lot(sl_view_position(&node->view, link->id));
     struct proposal *proposal = make_place(node, lot);
     if (!proposal) return;
     proposal->tried = false;
@@ -366,7 +291,7 @@ void formation_on_propose(struct sl_node *node, struct link *link, const struct 
     memcpy(proposal->hash, hash, 32);
     memcpy(proposal->bytes, envelope->bytes, envelope->size);
     bool may_answer = formation->state == FORMATION_FREE || formation->state == FORMATION_PROPOSED;
-    if (may_answer && formation->wave == 1 && leads_own_group(node, link->id)) answer(node, proposal);
+    if (may_answer && formation->wave == 1 && group_is_led_by(node, link->id)) answer(node, proposal);
 }
 
 /*
@@ -381,12 +306,12 @@ static void answer_best(struct sl_node *node)
         struct proposal *proposal = &formation->proposals[i];
         if (proposal->tried) continue;
         n_open++;
-        if (!chosen || (covers(node) ? proposal->lot < chosen->lot : sl_rng_below(&node->draw, n_open) == 0)) chosen = proposal;
+        if (!chosen || (group_is_known(node) ? proposal->lot < chosen->lot : sl_rng_below(&node->draw, n_open) == 0)) chosen = proposal;
     }
     if (!chosen) return;
 
-    uint64_t own_lot = lot_of(node->view.ring_positions[node->view.own_place]);
-    bool yields = covers(node) && formation->state == FORMATION_PROPOSED && count_answers(node, formation->n_candidates) == 0 &&
+    uint64_t own_lot = group_lot(node->view.ring_positions[node->view.own_place]);
+    bool yields = group_is_known(node) && formation->state == FORMATION_PROPOSED && count_answers(node, formation->n_candidates) == 0 &&
                   chosen->lot < own_lot;
     if (formation->state == FORMATION_FREE || yields) answer(node, chosen);
 }
@@ -402,7 +327,7 @@ static bool is_chosen(const uint32_t *chosen, uint32_t n_chosen, uint32_t candid
 
 static bool is_in_window(const struct sl_node *node, const uint32_t *chosen, uint32_t n_chosen, uint32_t candidate)
 {
-    int32_t window = (int32_t)formation_window(node);
+    int32_t window = (int32_t)group_window(node);
     for (uint32_t i = 0; i < n_chosen; i++) {
         int32_t apart = node->formation.offsets[candidate] - node->formation.offsets[chosen[i]];
         if (apart > window || apart < -window) return false;
@@ -534,7 +459,7 @@ void formation_on_roster(struct sl_node *node, struct link *link, const struct s
     if (!sl_hash_equal(envelope->from, link->id) || !sl_hash_equal(formation->own.from, link->id)) return;
 
     int error = roster_accept(node, envelope, false);
-    if (error == SL_OK && formation->wave == 1 && leads_own_group(node, link->id) && !is_of_own_group(node)) error = SL_ERROR_OUT_OF_RANGE;
+    if (error == SL_OK && formation->wave == 1 && group_is_led_by(node, link->id) && !group_is_taken(node)) error = SL_ERROR_OUT_OF_RANGE;
     if (error != SL_OK) {
         node_trace(node, SL_TRACE_ROSTER_REFUSED, link->id, 0, 0, error);
         formation->state = FORMATION_FREE;
@@ -567,19 +492,19 @@ void formation_begin(struct sl_node *node)
     formation->state = FORMATION_FREE;
     formation->wave = 1;
     uint64_t position = node->view.ring_positions[node->view.own_place];
-    double lot = (double)lot_of(position) * 0x1p-64;
+    double lot = (double)group_lot(position) * 0x1p-64;
     node->deadlines[DEADLINE_PROPOSE] = time_of(node, propose_from + (propose_to - propose_from) * lot);
     node->deadlines[DEADLINE_ANSWER] = time_of(node, answer_at);
     node->deadlines[DEADLINE_AGAIN] = time_of(node, again_at);
     node->deadlines[DEADLINE_ROSTER] = time_of(node, roster_at);
     node->deadlines[DEADLINE_FORMED] = time_of(node, 1);
-    if (covers(node) && leader_of(node, own_group(node)) == node->view.own_place) propose(node);
+    if (group_is_known(node) && group_leader(node, group_own(node)) == node->view.own_place) propose(node);
 }
 
 static void begin_second_wave(struct sl_node *node)
 {
     uint64_t position = node->view.ring_positions[node->view.own_place];
-    double lot = (double)lot_of(position + 1) * 0x1p-64;
+    double lot = (double)group_lot(position + 1) * 0x1p-64;
     node->formation.wave = 2;
     node->formation.n_proposals = 0;                    /* those of the first wave are settled */
     node->deadlines[DEADLINE_PROPOSE] = time_of(node, second_from + (second_to - second_from) * lot);

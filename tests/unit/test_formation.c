@@ -489,7 +489,7 @@ Test(formation, ignores_an_initiator_outside_its_window)
         uint32_t far_away = 0, near = 0;
         for (uint32_t puppet = 0; puppet < 60; puppet++) {
             uint32_t distance = sl_view_ring_distance(&stage->node->view, stage->puppets[puppet].id);
-            if (distance > formation_window(stage->node)) far_away = puppet;
+            if (distance > group_window(stage->node)) far_away = puppet;
             else near = puppet;
         }
         stage_forget(stage);
@@ -618,7 +618,7 @@ Test(formation, refuses_a_roster_that_is_too_large)
     stage_forget(stage);
     uint32_t near[5] = {0}, n_near = 0;
     for (uint32_t i = 0; i < 12 && n_near < 5; i++)
-        if (sl_view_ring_distance(&stage->node->view, stage->puppets[i].id) <= formation_window(stage->node)) near[n_near++] = i;
+        if (sl_view_ring_distance(&stage->node->view, stage->puppets[i].id) <= group_window(stage->node)) near[n_near++] = i;
     cr_assert_eq(n_near, 5);
     forged = forge_new(stage, near[0], (const uint32_t[]){PUPPET_SELF, near[0], near[1], near[2], near[3], near[4]}, 6);
     propose();
