@@ -21,6 +21,8 @@ int certificate_check(struct sl_node *node, const uint8_t id[32], const uint8_t 
 /* A JOIN may not name a transport key other than the one we know for this identity, nor one that is another's: partners would dial strangers on its word. */
 static bool key_is_its_own(const struct sl_node *node, const uint8_t id[32], const uint8_t transport_public[32])
 {
+    bool is_ours = sl_hash_equal(transport_public, node->self->transport_public);
+    if (is_ours) return sl_hash_equal(id, node->self->id);
     return sl_view_find(&node->view, id) == sl_view_find_key(&node->view, transport_public);
 }
 
@@ -98,7 +100,7 @@ static int check_joins(struct sl_node *node, const struct sl_roster *roster, con
 
         places[i] = proposal_place(propose, formation->own.from, envelope.from);
         if (places[i] == UINT32_MAX || (i > 0 && memcmp(cohort->members[i - 1].id, envelope.from, 32) >= 0)) return SL_ERROR_MALFORMED;
-        if (!own && !node->view.overflowed && sl_view_ring_distance(&node->view, envelope.from) > formation_window(node)) return SL_ERROR_OUT_OF_RANGE;
+        if (!own && !node->view.overflowed && sl_view_ring_distance(&node->view, envelope.from) > group_window(node)) return SL_ERROR_OUT_OF_RANGE;
         for (uint32_t j = 0; j < i; j++)
             if (!joins_suit(&joins[i], places[i], &joins[j], places[j])) return SL_ERROR_MISMATCH;
         fill_member(node, &cohort->members[i], &envelope, &joins[i]);
