@@ -91,7 +91,7 @@ struct answer { bool here; uint32_t size; uint8_t bytes[JOIN_MAX]; };
 
 struct formation {
     enum formation_state state;
-    uint32_t wave;                                   /* 1 or 2; 0 before */
+    uint32_t wave, joined_wave;                      /* 1 or 2; 0 before. The one in which a PROPOSE was answered last: its ROSTER may come later */
     bool proposed;                                   /* this epoch, either wave */
     uint8_t proposed_hash[32];                       /* of that PROPOSE */
     uint32_t n_proposals, n_heard;

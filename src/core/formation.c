@@ -194,6 +194,7 @@ static void join(struct sl_node *node, const struct proposal *proposal)
     if (!formation->join.here) return;
 
     formation->state = FORMATION_JOINED;
+    formation->joined_wave = formation->wave;
     node_trace(node, SL_TRACE_JOINED, proposal->from, 0, 0, SL_OK);
     send_join(node);
 }
@@ -249,16 +250,19 @@ static bool is_acceptable(const struct sl_node *node, const struct sl_propose *p
     return radius_fits(node, propose->radius_q);
 }
 
-/* A free place among the proposals; when they are crowded, that of the highest lot, for a sender with a lower one. */
-static struct proposal *make_place(struct sl_node *node, uint64_t lot)
+/* A free place among the proposals; when they are crowded, that of the highest lot, for a sender with a lower one or for the own leader: the lots of other
+ * groups have no say in that. */
+static struct proposal *make_place(struct sl_node *node, uint64_t lot, bool leads)
 {
     struct formation *formation = &node->formation;
     if (formation->n_proposals < PROPOSALS_MAX) return &formation->proposals[formation->n_proposals++];
 
-    struct proposal *highest = &formation->proposals[0];
-    for (uint32_t i = 1; i < PROPOSALS_MAX; i++)
-        if (formation->proposals[i].lot > highest->lot) highest = &formation->proposals[i];
-    return group_is_known(node) && lot < highest->lot && !highest->tried ? highest : NULL;
+    struct proposal *highest = NULL;
+    for (uint32_t i = 0; i < PROPOSALS_MAX; i++) {
+        struct proposal *proposal = &formation->proposals[i];
+        if (!proposal->tried && (!highest || proposal->lot > highest->lot)) highest = proposal;
+    }
+    return highest && group_is_known(node) && (leads || lot < highest->lot) ? highest : NULL;
 }
 
 void formation_on_propose(struct sl_node *node, struct link *link, const struct sl_envelope *envelope)
@@ -276,13 +280,15 @@ void formation_on_propose(struct sl_node *node, struct link *link, const struct 
     if (formation->state == FORMATION_IDLE || formation->state == FORMATION_DONE) return;
     for (uint32_t i = 0; i < formation->n_heard; i++)
         if (sl_hash_equal(formation->heard[i], link->id)) return;                   /* one per identity and epoch */
-    if (formation->n_heard == HEARD_MAX || sl_read_propose(envelope, &propose) != SL_OK || !is_acceptable(node, &propose, link->id)) return;
+    bool leads = group_is_led_by(node, link->id);
+    uint32_t n_heard_max = leads ? HEARD_MAX : HEARD_MAX - 1;                       /* the last place is kept for the own leader */
+    if (formation->n_heard >= n_heard_max || sl_read_propose(envelope, &propose) != SL_OK || !is_acceptable(node, &propose, link->id)) return;
     const struct sl_view_peer *initiator = sl_view_find(&node->view, link->id);
     if (!node_verify(node, envelope, initiator->sign_public)) return;
 
     memcpy(formation->heard[formation->n_heard++], link->id, 32);
     uint64_t lot = group_lot(sl_view_position(&node->view, link->id));
-    struct proposal *proposal = make_place(node, lot);
+    struct proposal *proposal = make_place(node, lot, leads);
     if (!proposal) return;
     proposal->tried = false;
     proposal->size = (uint32_t)envelope->size;
@@ -291,7 +297,7 @@ void formation_on_propose(struct sl_node *node, struct link *link, const struct 
     memcpy(proposal->hash, hash, 32);
     memcpy(proposal->bytes, envelope->bytes, envelope->size);
     bool may_answer = formation->state == FORMATION_FREE || formation->state == FORMATION_PROPOSED;
-    if (may_answer && formation->wave == 1 && group_is_led_by(node, link->id)) answer(node, proposal);
+    if (may_answer && formation->wave == 1 && leads) answer(node, proposal);
 }
 
 /*
@@ -459,7 +465,7 @@ void formation_on_roster(struct sl_node *node, struct link *link, const struct s
     if (!sl_hash_equal(envelope->from, link->id) || !sl_hash_equal(formation->own.from, link->id)) return;
 
     int error = roster_accept(node, envelope, false);
-    if (error == SL_OK && formation->wave == 1 && group_is_led_by(node, link->id) && !group_is_taken(node)) error = SL_ERROR_OUT_OF_RANGE;
+    if (error == SL_OK && formation->joined_wave == 1 && group_is_led_by(node, link->id) && !group_is_taken(node)) error = SL_ERROR_OUT_OF_RANGE;
     if (error != SL_OK) {
         node_trace(node, SL_TRACE_ROSTER_REFUSED, link->id, 0, 0, error);
         formation->state = FORMATION_FREE;
