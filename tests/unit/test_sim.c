@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -252,6 +253,31 @@ Test(sim, refuses_a_shape_that_does_not_suit_the_model)
 
     cr_assert_null(sl_sim_new(&options, why, sizeof why));
     cr_assert(strstr(why, "stub"), "%s", why);
+}
+
+static size_t size_with(const char *const settings[], uint32_t dim)
+{
+    char key[64], why[200] = "";
+    struct sl_config config;
+    sl_config_init(&config);
+    for (uint32_t i = 0; settings[i]; i++) {
+        size_t size = strcspn(settings[i], "=");
+        snprintf(key, sizeof key, "%.*s", (int)size, settings[i]);
+        cr_assert_eq(sl_config_set(&config, key, settings[i] + size + 1, why, sizeof why), SL_OK, "%s", why);
+    }
+    config.shape = (struct sl_shape){.n_features = dim, .n_outputs = 1};
+    return sl_node_size(&config, &sl_model_stub);
+}
+
+/* 650 weights: ten classes from 64 inputs. */
+Test(sim, needs_little_memory_for_a_node)
+{
+    const size_t whole = size_with((const char *const[]){NULL}, 650);
+    const size_t small = size_with((const char *const[]){"view.size=64", "link.max=16", "outbox.size=16", "merge.pulls=3", NULL}, 650);
+    fprintf(stderr, "a node of 650 weights: %zu bytes with default options, %zu with small tables\n", whole, small);
+
+    cr_assert_leq(whole, 3 << 19, "%zu bytes", whole);
+    cr_assert_lt(small, whole, "%zu bytes", small);
 }
 
 /* ---- stub ---- */

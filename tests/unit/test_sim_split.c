@@ -190,3 +190,36 @@ Test(sim_split, helps)
     cr_assert(fgets(text, sizeof text, cr_get_redirected_stdout()));
     cr_assert_eq(strncmp(text, "usage: starling-sim split", 25), 0);
 }
+
+Test(sim_split, keeps_a_fifth_of_the_rows_back_for_the_test)
+{
+    char option[TEST_PATH_MAX + 16], path[TEST_PATH_MAX];
+    write_text("data.csv", "1,0\n2,1\n3,0\n4,1\n5,0\n");
+    snprintf(option, sizeof option, "--keep-test=%s", in_folder("test.csv", path));
+
+    cr_assert_eq(run(option, "--nodes=1", "--seed=3"), 0);
+
+    fflush(stdout);
+    char text[1024];
+    FILE *file = fopen(path, "rb");
+    cr_assert(file);
+    text[fread(text, 1, sizeof text - 1, file)] = 0;
+    fclose(file);
+    cr_assert_eq(strlen(text), strlen("x0,label\n1,0\n"), "one row of five, not \"%s\"", text);
+    file = fopen(in_folder("parts/node-000.csv", path), "rb");
+    cr_assert(file);
+    char parts[1024];
+    parts[fread(parts, 1, sizeof parts - 1, file)] = 0;
+    fclose(file);
+    cr_assert_eq(strlen(parts), strlen("x0,label\n1,0\n2,0\n3,0\n4,0\n"), "the other four, not \"%s\"", parts);
+    cr_assert_null(strstr(parts, strchr(text, '\n') + 1), "a row that is kept back must not be dealt out");
+}
+
+Test(sim_split, refuses_to_keep_rows_back_where_there_are_too_few)
+{
+    write_text("data.csv", "1,0\n2,1\n");
+
+    cr_assert_eq(run("--keep-test=/tmp/never.csv", "--nodes=1", NULL), 4);
+
+    expect_stderr("too few to keep a fifth");
+}
