@@ -324,7 +324,7 @@ void links_on_hello(struct sl_node *node, struct link *link, const struct sl_env
     if (peer) {
         peer->clock_known = true;
         peer->clock_off_ms = clamp_ms(hello.time_us, node->now_us);
-        if (is_far_off(node, peer->clock_off_ms) || node->clock_peers > 0) check_clock(node);
+        check_clock(node);                                   /* also for one that agrees: it may be the one that makes enough of them */
         if (!link->hello_sent) say_hello(node, link);        /* so that the dialler learns our clock, once a link */
     }
 }

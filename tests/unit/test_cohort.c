@@ -261,6 +261,68 @@ Test(cohort, is_void_when_a_member_leaves)
     cr_assert_eq(stage->told[SL_TRACE_REFUSED].last.a, REFUSAL_REFERENCE, "the reason is told");
 }
 
+static bool is_blamed(uint32_t puppet)
+{
+    const struct told *told = &stage->told[SL_TRACE_VOID];
+    return told->n == 1 && sl_hash_equal(told->last.peer, stage->puppets[puppet].id);
+}
+
+Test(cohort, blames_the_initiator_for_its_own_false_list)
+{
+    to_committed();
+    forged->list_bytes[0][forged->list_size[0] - 1] ^= 1;
+    forge_say_list(forged, STEP_LIST_COMMIT, 0);
+    cr_assert(is_blamed(0), "COMMITs");
+
+    stage_next_epoch(stage);
+    forge_destroy(&forged);
+    to_opened();
+    forged->list_bytes[1][forged->list_size[1] - 1] ^= 1;
+    forge_say_list(forged, STEP_LIST_OPEN, 0);
+    cr_assert(is_blamed(0), "OPENs");
+}
+
+Test(cohort, cannot_be_led_to_blame_the_initiator_by_the_false_list_of_another)
+{
+    to_committed();
+    forged->list_bytes[0][forged->list_size[0] - 1] ^= 1;
+    forge_say_list(forged, STEP_LIST_COMMIT, 2);
+    cr_assert_eq(state(), COHORT_COMMITTED, "before half of the step it is not heard");
+    forged->list_bytes[0][forged->list_size[0] - 1] ^= 1;
+
+    forge_open_all(forged);
+    forged->list_bytes[1][forged->list_size[1] - 1] ^= 1;
+    forge_say_list(forged, STEP_LIST_OPEN, 1);
+    cr_assert_eq(state(), COHORT_OPENED);
+    forged->list_bytes[1][forged->list_size[1] - 1] ^= 1;
+    forge_say_list(forged, STEP_LIST_OPEN, 0);
+    cr_assert_eq(state(), COHORT_SUMMED, "the initiator's was still to come");
+}
+
+Test(cohort, minds_no_false_list_once_it_has_announced_its_own_at_half_of_the_step)
+{
+    to_committed();
+    stage_to_phase(stage, (stage->config.phase_commit + stage->config.phase_open) / 2 + .001);
+    cr_assert_eq(state(), COHORT_OPENED);
+    forged->list_bytes[0][forged->list_size[0] - 1] ^= 1;
+
+    for (uint32_t puppet = 0; puppet < 3; puppet++) forge_say_list(forged, STEP_LIST_COMMIT, puppet);
+
+    cr_assert_eq(state(), COHORT_OPENED, "the first counts");
+}
+
+Test(cohort, blames_whoever_announced_a_false_list_after_half_of_the_step)
+{
+    to_committed();
+    stage->node->deadlines[DEADLINE_NEED_OPEN] = SL_NEVER;           /* as if half were over and nobody had announced */
+    forged->list_bytes[0][forged->list_size[0] - 1] ^= 1;
+
+    forge_say_list(forged, STEP_LIST_COMMIT, 2);
+
+    cr_assert_eq(state(), COHORT_VOID);
+    cr_assert(is_blamed(2), "not the initiator, who said nothing");
+}
+
 /* ---- told to leave ---- */
 
 Test(cohort, refuses_and_never_commits_when_it_is_told_to_leave_while_it_trains)
@@ -526,6 +588,58 @@ Test(cohort, stays_when_the_reference_is_near_enough)
     stage_finish_job(stage, SL_OK);
 
     cr_assert_eq(state(), COHORT_COMMITTED);
+}
+
+/* ---- what is left of it ---- */
+
+static bool is_zero(const void *bytes, size_t size)
+{
+    const uint8_t *at = bytes;
+    for (size_t i = 0; i < size; i++)
+        if (at[i] != 0) return false;
+    return true;
+}
+
+Test(cohort, wipes_what_was_put_in_when_the_epoch_is_over)
+{
+    to_summed();
+    size_t size = sizeof(uint32_t) * stage->node->k;
+    cr_assert_not(is_zero(stage->node->cohort.z, size), "it put something in");
+
+    stage_next_epoch(stage);
+
+    cr_assert(is_zero(stage->node->cohort.z, size));
+}
+
+Test(cohort, wipes_its_secrets_as_soon_as_the_run_is_void)
+{
+    stage->holds_jobs = true;
+    forged = forge_cohort(stage, 3);
+    const struct formation *formation = &stage->node->formation;
+    cr_assert_not(is_zero(formation->mask_secret, 32), "they wait for the training result");
+    cr_assert_not(is_zero(formation->box_secret, 32));
+    struct sl_refuse body = {.reason = REFUSAL_REFERENCE};
+    struct sl_writer writer = puppet_begin(stage, 1, SL_MESSAGE_REFUSE, forged->epoch, forged->cohort);
+    sl_write_refuse(&writer, &body);
+    puppet_say(stage, 1, &writer, SL_MESSAGE_REFUSE);
+
+    cr_assert_eq(state(), COHORT_VOID);
+    cr_assert(is_zero(formation->mask_secret, 32));
+    cr_assert(is_zero(formation->box_secret, 32));
+    stage_finish_job(stage, SL_OK);
+    stage_to_phase(stage, .99);
+    cr_assert_eq(stage_count(stage, SL_MESSAGE_COMMIT), 0, "and nothing is masked with what is gone");
+}
+
+Test(cohort, nothing_is_left_in_memory_of_a_node_that_is_finished)
+{
+    to_summed();
+    const uint8_t *memory = stage->memory;
+    size_t size = sl_node_size(&stage->config, &sl_model_stub);
+
+    sl_node_finish(stage->node);
+
+    for (size_t i = 0; i < size; i++) cr_assert_eq(memory[i], 0, "byte %zu of %zu", i, size);
 }
 
 /* ---- real cores only ---- */

@@ -427,6 +427,51 @@ Test(links, does_not_doubt_its_clock_for_the_word_of_two_or_of_a_minority)
     cr_assert_not(stage_status(stage).stalled, "two of five");
 }
 
+static void hello_with(uint32_t *puppet, uint32_t n, int64_t off_us)
+{
+    for (uint32_t i = 0; i < n; i++, (*puppet)++) {
+        struct sl_hello hello = hello_of(*puppet, (uint64_t)((int64_t)stage->now_us + off_us));
+        say_hello(*puppet, &hello);
+    }
+}
+
+/* Both middle values must be off to the same side, of a majority of the view or of five, and of three at least. */
+Test(links, doubts_its_clock_only_for_more_than_half_of_enough_witnesses)
+{
+    static const struct { uint32_t n_listed, n_ahead, n_behind, n_right; bool doubts; } cases[] = {
+        {4, 2, 0, 2, false}, {4, 3, 0, 1, true}, {4, 0, 3, 1, true}, {4, 2, 2, 0, false}, {4, 3, 0, 0, true}, {4, 1, 1, 2, false},
+        {3, 2, 0, 0, false}, {3, 2, 0, 1, true}, {3, 1, 0, 2, false}, {2, 2, 0, 0, false},
+        {6, 3, 0, 0, false}, {6, 4, 0, 0, true}, {6, 3, 0, 3, false}, {6, 3, 3, 0, false},
+        {8, 4, 0, 0, false}, {8, 5, 0, 0, true}, {8, 4, 0, 4, false}, {8, 5, 0, 3, true},
+        {20, 4, 0, 0, false}, {20, 5, 0, 0, true}, {20, 5, 0, 4, true}, {20, 5, 0, 5, false}};
+    struct stage *kept = stage;
+    for (uint32_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int right_first = 0; right_first < 2; right_first++) {
+            uint32_t puppet = 0;
+            stage = stage_new(&(struct stage_options){.n_puppets = cases[i].n_listed, .seed = 2});
+            stage_start(stage);
+            if (right_first) hello_with(&puppet, cases[i].n_right, 0);
+            hello_with(&puppet, cases[i].n_ahead, (int64_t)HOURS * 1000000);
+            hello_with(&puppet, cases[i].n_behind, -(int64_t)HOURS * 1000000);
+            if (!right_first) hello_with(&puppet, cases[i].n_right, 0);
+
+            cr_assert_eq(stage->node->clock_peers > 0, cases[i].doubts, "%u listed: %u ahead, %u behind, %u right", cases[i].n_listed,
+                         cases[i].n_ahead, cases[i].n_behind, cases[i].n_right);
+            stage_destroy(&stage);
+        }
+    stage = kept;
+}
+
+Test(links, minds_no_clock_that_is_off_by_an_epoch_or_less)
+{
+    int64_t epoch_us = (int64_t)stage->config.epoch_us;
+    hellos(5, epoch_us);
+    cr_assert_not(stage_status(stage).stalled);
+
+    hellos(5, epoch_us + 1000);
+    cr_assert(stage_status(stage).stalled);
+}
+
 Test(links, is_not_shaken_by_absurd_times)
 {
     struct sl_hello hello = hello_of(0, UINT64_MAX);

@@ -291,6 +291,20 @@ Test(merge, keeps_the_start_radius_where_one_cohort_is_nearly_the_whole_network)
     cr_assert_float_eq(stage_status(stage).sharing_radius, stage->config.cohort_radius, 1e-9, "a mean that stands still says nothing of its members");
 }
 
+Test(merge, takes_the_lower_middle_distance_for_its_radius)
+{
+    static const struct { uint32_t n; double values[4], middle; } cases[] = {
+        {1, {3}, 3}, {2, {900, 3}, 3}, {3, {900, 2, 3}, 3}, {4, {900, 2, 800, 3}, 3}, {4, {2, 3, 3.5, 900}, 3}};
+    open_stage("mean", NULL);
+    for (uint32_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        stage->node->n_distances = cases[i].n;
+        for (uint32_t j = 0; j < cases[i].n; j++) stage->node->distances[j] = (struct distance){cases[i].values[j], stage_epoch(stage)};
+
+        cr_assert_float_eq(epoch_radius(stage->node), 1.5 * cases[i].middle, 1e-9, "case %u: as many absurd distances as honest ones", i);
+        cr_assert_float_eq(epoch_reference_slack(stage->node), 1.5 * cases[i].middle + stage->config.cohort_radius_min, 1e-9, "case %u", i);
+    }
+}
+
 /* ---- reasons ---- */
 
 Test(merge, says_in_words_why_nothing_moves)

@@ -378,6 +378,52 @@ Test(pull, refuses_members_that_were_not_admitted)
     }
 }
 
+Test(pull, refuses_an_aggregate_with_a_member_that_it_has_banned)
+{
+    for (uint32_t place = 0; place < 4; place++) {
+        to_pulling();
+        uint32_t banned = forged->members[place].who;
+        if (banned == forged->initiator) continue;
+        forge_aggregate(forged);
+        stage_control(stage, SL_CONTROL_BAN, banned);
+        expect_refused("banned");
+        sl_view_find(&stage->node->view, stage->puppets[banned].id)->banned = false;
+    }
+    to_pulling();
+    forge_aggregate(forged);
+    serve();
+    cr_assert_geq(n_pulled(), 1, "banned no more");
+}
+
+/* Everything up to the signatures, with the JOIN of this member as a test has changed it. */
+static void aggregate_with(struct forged_member *member, struct sl_join *join)
+{
+    forge_join(forged, member, join);
+    forge_roster(forged);
+    forge_vectors(forged);
+    forge_list(forged, STEP_LIST_COMMIT);
+    forge_opens(forged);
+    forge_list(forged, STEP_LIST_OPEN);
+    forge_sum(forged);
+    forge_results(forged);
+}
+
+Test(pull, refuses_an_aggregate_in_which_a_join_claims_the_transport_key_of_another)
+{
+    for (int which = 0; which < 2; which++) {
+        to_pulling_with(which == 0 ? 1 : N_LISTED);      /* somebody we know under a new key, a stranger under a known one */
+        forge_seal_propose(forged);
+        forge_joins(forged);
+        struct forged_member *liar = &forged->members[0];
+        while (which == 1 ? liar->who != N_LISTED : liar->who == forged->initiator) liar++;
+        struct sl_join join = forge_join_body(forged, liar);
+        if (which == 0) join.transport_public[0] ^= 1;
+        if (which == 1) memcpy(join.transport_public, stage->puppets[forged->initiator].transport_public, 32);
+        aggregate_with(liar, &join);
+        expect_refused(which == 0 ? "a new key" : "a known key");
+    }
+}
+
 Test(pull, refuses_an_aggregate_that_shares_a_member_with_one_that_counts)
 {
     to_pulling();
@@ -513,6 +559,48 @@ Test(pull, late_chunks_of_a_dropped_aggregate_do_not_stand_for_its_successor)
     forge_say_chunk(successor, next, &successor->mean_tree, successor->mean, 0);
     cr_assert_eq(n_pulled(), 1);
     forge_destroy(&successor);
+}
+
+/* A liar proves an aggregate and sends none of it. That must not keep its partners from being asked for the same one. */
+Test(pull, gets_from_a_partner_what_the_first_one_proves_and_never_sends)
+{
+    struct stage *kept = stage;
+    stage = stage_new(&(struct stage_options){.n_puppets = 4, .seed = 1, .settings = {"merge.pulls=1"}});
+    stage_start(stage);
+    stage_next_epoch(stage);
+    stage_connect_all(stage);
+    stage_to_phase(stage, .879);
+    stage_forget(stage);
+    stage_to_phase(stage, .881);
+    uint32_t silent = asked();
+    forged = forge_new(stage, silent, (const uint32_t[]){0, 1, 2, 3}, 4);
+    forge_aggregate(forged);
+    forge_say_aggregate(forged, silent);
+    cr_assert_geq(stage_count_to(stage, SL_MESSAGE_GET, silent), 1, "its proof holds");
+
+    stage_to_phase(stage, .8805 + 4 / 48.0);
+    uint32_t partner = asked();
+    cr_assert_neq(partner, silent);
+    forge_say_aggregate(forged, partner);
+    for (uint32_t i = 0; i < forged->mean_tree.n_chunks; i++) forge_say_chunk(forged, partner, &forged->mean_tree, forged->mean, i);
+
+    cr_assert_eq(n_pulled(), 1);
+    cr_assert_eq(stage_count(stage, SL_MESSAGE_PULL), 2);
+    forge_destroy(&forged);
+    stage_destroy(&stage);
+    stage = kept;
+}
+
+Test(pull, asks_no_partner_of_an_aggregate_that_counts)
+{
+    to_pulling();
+    forge_aggregate(forged);
+    serve();
+    cr_assert_eq(n_pulled(), 1);
+    stage_forget(stage);
+    stage_to_phase(stage, .969);
+
+    for (uint32_t i = 0; i < 4; i++) cr_assert_eq(stage_count_to(stage, SL_MESSAGE_PULL, forged->members[i].who), 0, "member %u", i);
 }
 
 /* ---- serving ---- */
