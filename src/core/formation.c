@@ -387,6 +387,17 @@ static void order_roster(struct sl_node *node, const uint32_t *chosen, uint32_t 
     }
 }
 
+static bool leads_group(const struct sl_node *node)
+{
+    return group_is_known(node) && group_leader(node, group_own(node)) == node->view.own_place;
+}
+
+/* Of its leader the group refuses a roster with too few of its own; better to let everybody go than to make a cohort that will be void. */
+static bool group_would_refuse(struct sl_node *node)
+{
+    return node->formation.wave == 1 && leads_group(node) && !group_is_taken(node);
+}
+
 static void make_roster(struct sl_node *node)
 {
     struct formation *formation = &node->formation;
@@ -402,7 +413,9 @@ static void make_roster(struct sl_node *node)
     sl_write_roster(&writer, &roster);
     const uint8_t *bytes = node_seal(node, &writer, SL_MESSAGE_ROSTER, &size);
     struct sl_envelope envelope;
-    if (!bytes || sl_envelope_open(bytes, size, node->config.network_id, &envelope) != SL_OK || roster_accept(node, &envelope, true) != SL_OK) {
+    if (!bytes || sl_envelope_open(bytes, size, node->config.network_id, &envelope) != SL_OK || roster_accept(node, &envelope, true) != SL_OK ||
+        group_would_refuse(node)) {
+        node->cohort.n_members = 0;
         give_up(node);
         return;
     }
@@ -504,7 +517,7 @@ void formation_begin(struct sl_node *node)
     node->deadlines[DEADLINE_AGAIN] = time_of(node, again_at);
     node->deadlines[DEADLINE_ROSTER] = time_of(node, roster_at);
     node->deadlines[DEADLINE_FORMED] = time_of(node, 1);
-    if (group_is_known(node) && group_leader(node, group_own(node)) == node->view.own_place) propose(node);
+    if (leads_group(node)) propose(node);
 }
 
 static void begin_second_wave(struct sl_node *node)

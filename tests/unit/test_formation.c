@@ -169,6 +169,34 @@ static void lead(void (*spoil)(uint32_t who, struct sl_join *join))
     stage_to_phase(stage, stage->config.phase_formation * .69);
 }
 
+Test(formation, makes_no_roster_that_its_own_group_would_refuse)
+{
+    struct sl_envelope envelope;
+    uint32_t members[FORGED_MAX] = {PUPPET_SELF}, n_members = 1;
+    stage_destroy(&stage);
+    stage = stage_new(&(struct stage_options){.n_puppets = 14, .seed = 1});
+    stage_start(stage);
+    stage_connect_all(stage);
+    stage_to_epoch_as(stage, true);
+    const struct formation *formation = &stage->node->formation;
+    for (uint32_t i = formation->n_group; i < formation->n_candidates; i++) members[n_members++] = stage_puppet(stage, formation->candidates[i].id);
+    cr_assert_geq(n_members, stage->config.cohort_min_size, "substitutes enough for a cohort");
+    const struct sent *sent = stage_last(stage, SL_MESSAGE_PROPOSE);
+    cr_assert_eq(sl_envelope_open(sent->bytes, sent->size, stage->config.network_id, &envelope), SL_OK);
+    forged = forge_new(stage, members[1], members, n_members);
+    sl_body_hash(envelope.body, envelope.body_size, forged->propose_hash);
+    forge_joins(forged);
+    for (uint32_t i = 0; i < n_members; i++)
+        if (forged->members[i].who != PUPPET_SELF) puppet_deliver(stage, forged->members[i].who, forged->members[i].join, forged->members[i].join_size);
+
+    stage_to_phase(stage, stage->config.phase_formation * .69);
+
+    cr_assert_eq(stage_count(stage, SL_MESSAGE_ROSTER), 0, "none of its group but itself");
+    cr_assert_eq(stage_count(stage, SL_MESSAGE_RELEASED), n_members - 1);
+    cr_assert_eq(state(), FORMATION_FREE);
+    cr_assert_eq(stage->node->cohort.n_members, 0);
+}
+
 static void spoil_nothing(uint32_t who, struct sl_join *join)
 {
     (void)who;
