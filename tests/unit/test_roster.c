@@ -8,7 +8,8 @@
 
 enum { N_LISTED = 20, N_PUPPETS = 26 };
 
-struct company { uint32_t n, members[FORGED_MAX], leader, n_near, near[N_LISTED]; };      /* the core's group, itself among them; near: not of the group, nearest first */
+/* The core's group, itself among them; near: not of the group, nearest first. */
+struct company { uint32_t n, members[FORGED_MAX], leader, n_near, near[N_LISTED]; };
 
 static struct stage *stage;
 static struct forged *forged;
