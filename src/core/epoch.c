@@ -241,9 +241,10 @@ static void move_anchor(struct sl_node *node, const struct sl_input *inputs, uin
     scatter(node, merged, node->anchor);
 }
 
+/* As many cohorts as there are at least when all live peers found one: more could be waited for in vain, and for ever. */
 static uint32_t cohorts_needed(const struct sl_node *node)
 {
-    uint32_t there = sl_view_count_live(&node->view) / node->config.cohort_size;
+    uint32_t there = sl_view_count_live(&node->view) / node->config.cohort_max_size;
     if (there > node->config.merge_needed) there = node->config.merge_needed;
     if (there > node->config.merge_pulls) there = node->config.merge_pulls;         /* no node can do better without a cohort of its own */
     return there > 0 ? there : 1;

@@ -66,14 +66,27 @@ void links_close_all(struct sl_node *node)
         if (node->links.all[i].state != LINK_FREE) links_close(node, &node->links.all[i]);
 }
 
-/* A free entry, or that of the connection that was silent longest: strangers first, partners of the current cohort never. */
+static bool awaits_answer(const struct sl_node *node, const uint8_t id[32])
+{
+    const struct formation *formation = &node->formation;
+    if (formation->state == FORMATION_JOINED && sl_hash_equal(formation->own.from, id)) return true;
+    for (uint32_t i = 0; formation->state == FORMATION_PROPOSED && i < formation->n_candidates; i++)
+        if (sl_hash_equal(formation->candidates[i].id, id)) return true;
+    for (uint32_t i = 0; node->pulls.active && i < node->config.merge_pulls; i++) {
+        const struct pull *pull = &node->pulls.all[i];
+        if ((pull->state == PULL_ASKED || pull->state == PULL_FETCHING) && sl_hash_equal(pull->member, id)) return true;
+    }
+    return false;
+}
+
+/* A free entry, or that of the connection that was silent longest: strangers first, those in use never. */
 static struct link *make_room(struct sl_node *node)
 {
     struct link *oldest = NULL;
     for (uint32_t i = 0; i < node->links.n_max; i++) {
         struct link *link = &node->links.all[i];
         if (link->state == LINK_FREE) return link;
-        if (link->state == LINK_DIALING || cohort_find(node, link->id)) continue;
+        if (link->state == LINK_DIALING || cohort_find(node, link->id) || awaits_answer(node, link->id)) continue;
         bool earlier = !oldest || (link->known == oldest->known ? link->used_us < oldest->used_us : !link->known);
         if (earlier) oldest = link;
     }

@@ -16,12 +16,10 @@
  * (more where it exchanges only a part of the vector in each epoch, where aggregates have 8 bits, or where next to nothing is pulled).
  *
  * Where nodes may hold fewer links than there are peers, links that are needed get closed for others: then three quarters of the nodes must have merged, and
- * agreement is not demanded; the last line counts these seeds. There, and where views are partial, fewer and larger cohorts form than the peers of a view
- * divided by cohort.size, which is how many a node wants by default up to merge.needed = 4: with that, such a network can stand still for ever. So these
- * networks are given merge.needed = 2.
+ * agreement is not demanded; the last line counts these seeds.
  * A failure names the command that repeats it; -v shows what a seed means and prints the story.
  */
-enum { FAULT_EPOCHS = 8, HEALING_EPOCHS = 30, NODES_MIN = 4, NODES_MAX = 24, SCENARIO_MAX = 4096, SETTING_MAX = 48, N_SETTINGS = 10, DIM = 16 };
+enum { FAULT_EPOCHS = 8, HEALING_EPOCHS = 30, NODES_MIN = 4, NODES_MAX = 24, SCENARIO_MAX = 4096, SETTING_MAX = 48, N_SETTINGS = 9, DIM = 16 };
 
 struct plan {
     uint32_t n_nodes;
@@ -69,7 +67,6 @@ static void draw_options(struct plan *plan, struct sl_rng *rng)
     snprintf(plan->settings[i++], SETTING_MAX, "block.size=%" PRIu32, block);
     snprintf(plan->settings[i++], SETTING_MAX, "view.size=%" PRIu32, view);
     snprintf(plan->settings[i++], SETTING_MAX, "link.max=%" PRIu32, links);
-    snprintf(plan->settings[i++], SETTING_MAX, "merge.needed=%d", links < n || view < n ? 2 : 4);
     plan->is_tight = links < n;
     plan->disagreement_max = .05 * n_parts * (n_bits == 8 ? 2 : 1) * (n_pulls < 2 ? 2 : 1);
 }
