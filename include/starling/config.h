@@ -9,7 +9,7 @@
 #include "starling/model.h"
 #include "starling/trace.h"
 
-enum { SL_TEXT_MAX = 256, SL_PEER_ADDRESS_MAX = 48, SL_PEER_CERTIFICATE_MAX = 320 };
+enum { SL_TEXT_MAX = 256, SL_NAME_MAX = 33, SL_PEER_ADDRESS_MAX = 48, SL_PEER_CERTIFICATE_MAX = 512 };
 
 /* Who a node is. The secret signs messages; the transport secret stays with the driver. */
 struct sl_identity {
@@ -32,6 +32,12 @@ struct sl_peer {
     uint32_t certificate_size;
 };
 
+/* Where to knock first: a node of the network whose identity is not known yet. It must prove the transport key, and then itself by HELLO. */
+struct sl_seed {
+    uint8_t transport_public[32];
+    char address[SL_PEER_ADDRESS_MAX];
+};
+
 #define SL_FIELD_UINT(field) uint32_t field;
 #define SL_FIELD_REAL(field) double field;
 #define SL_FIELD_DURATION(field) uint64_t field;
@@ -52,6 +58,9 @@ struct sl_config {
     const struct sl_identity *identity;
     const struct sl_peer *peers;                 /* may hold the node itself, which is passed over */
     uint32_t n_peers;
+    const struct sl_seed *seeds;                 /* asked for peers when fewer than needed are reachable, for ever */
+    uint32_t n_seeds;
+    const uint8_t *network_secret;               /* 32 bytes with network.admission private, else NULL */
     struct sl_trace_sink trace;
 };
 

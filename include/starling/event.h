@@ -30,13 +30,14 @@ enum sl_event_type {
 
 enum sl_link_change { SL_LINK_UP, SL_LINK_DOWN, SL_LINK_REFUSED };
 
-enum sl_control_verb { SL_CONTROL_BAN, SL_CONTROL_LEAVE, SL_CONTROL_CHECKPOINT };
+/* BAN and UNBAN concern `peer`; the operator of a node may ban an identity it has never met. LEAVE ends taking part, CHECKPOINT stores state and book now. */
+enum sl_control_verb { SL_CONTROL_BAN, SL_CONTROL_UNBAN, SL_CONTROL_LEAVE, SL_CONTROL_CHECKPOINT };
 
 struct sl_event {
     enum sl_event_type type;
     uint64_t now_us;         /* unix time at start plus monotonic time since; never goes back */
     union {
-        struct { const uint8_t *state; size_t state_size; } start;      /* the last durable PUT_STATE, or size 0 */
+        struct { const uint8_t *state, *book; size_t state_size, book_size; } start;    /* the last durable PUT_STATE and PUT_BOOK, or size 0 */
         struct {
             uint32_t link;               /* a number from a dial action, or >= SL_LINK_INBOUND for an inbound link */
             enum sl_link_change change;
@@ -49,7 +50,8 @@ struct sl_event {
     };
 };
 
-enum sl_store_type { SL_STORE_APPEND_LEDGER, SL_STORE_PUT_RELEASE, SL_STORE_PUT_STATE };
+/* PUT_BOOK: the peers to come back to after a restart. */
+enum sl_store_type { SL_STORE_APPEND_LEDGER, SL_STORE_PUT_RELEASE, SL_STORE_PUT_STATE, SL_STORE_PUT_BOOK };
 
 /* Stores are carried out in order; each is answered by STORED with its ticket, durable or failed. PUT_* replace atomically. */
 struct sl_store {

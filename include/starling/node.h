@@ -30,8 +30,15 @@ void sl_node_step(struct sl_node *node, const struct sl_event *event, struct sl_
 
 void sl_node_status(const struct sl_node *node, struct sl_status *out);
 
+/* Whom the node knows, one by one: i < status.peers_known. The order is that of the table and changes between steps. */
+void sl_node_peer(const struct sl_node *node, uint32_t i, struct sl_peer_status *out);
+
 /* The current merged model: dim floats, valid until the next step. */
 const float *sl_node_weights(const struct sl_node *node);
+
+/* The weights in a durable state (the bytes of a PUT_STATE), for tools that have no running node: dim floats to `out`. SL_ERROR_FORMAT (size, magic or
+ * checksum), SL_ERROR_WRONG_NETWORK; then nothing is written. */
+int sl_state_weights(const uint8_t *state, size_t size, const uint8_t network_id[32], uint32_t dim, float *out, uint64_t *out_epoch);
 
 /* Wipes every secret. The memory may then be freed. */
 void sl_node_finish(struct sl_node *node);

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "starling/config.h"
 #include "starling/trainer.h"
 
 enum { SL_REASON_MAX = 128 };
@@ -26,9 +27,38 @@ struct sl_status {
     uint64_t messages_refused;           /* malformed, unsigned, over budget, out of place */
     uint64_t signature_checks, signatures_made;
     double sharing_radius;               /* the current estimate */
+    uint32_t peers_banned, links_outbound, links_inbound;
+    bool view_covers;                    /* does the view hold the whole network, as far as it knows? */
+    uint32_t book_new, book_tried;       /* addresses heard of, and addresses that answered once */
+    int64_t clock_off_s;                 /* against clock_peers peers; clock_peers 0: nothing to say */
+    uint32_t clock_peers;
+    uint64_t last_merge_epoch;
     struct sl_job_result last_job;
     bool stalled;
     char reason[SL_REASON_MAX];          /* why it is stalled, in words; empty otherwise */
 };
+
+enum { SL_PEER_TYPES_MAX = 32 };
+
+enum sl_peer_state { SL_PEER_LINKED, SL_PEER_DIALING, SL_PEER_IDLE, SL_PEER_SUSPECT, SL_PEER_DEAD, SL_PEER_BANNED };
+
+/* One peer as the node sees it. */
+struct sl_peer_status {
+    uint8_t id[32], transport_public[32];
+    char name[SL_NAME_MAX];              /* the peer chose it: clean it before showing it */
+    char address[SL_PEER_ADDRESS_MAX];   /* empty: cannot be dialled */
+    enum sl_peer_state state;
+    bool outbound;                       /* of the link; meaningless without one */
+    uint64_t heard_us;                   /* last message, 0 never */
+    uint64_t linked_us;                  /* since when the link is up, 0 without one */
+    uint64_t epoch;                      /* highest epoch in one of its messages, 0 none */
+    uint32_t rtt_us;                     /* smoothed, 0 unknown */
+    uint64_t bytes_sent, bytes_received; /* of all its links since START */
+    uint32_t refused;                    /* messages refused */
+    uint64_t expires_s;                  /* of its certificate; 0 unknown */
+    uint64_t type_bytes_sent[SL_PEER_TYPES_MAX], type_bytes_received[SL_PEER_TYPES_MAX];     /* by message number; of the live link only */
+};
+
+const char *sl_peer_state_name(enum sl_peer_state state);        /* "linked" */
 
 #endif

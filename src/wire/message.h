@@ -14,13 +14,34 @@
  * Pointers lead into the message. sl_write_X() writes the body between sl_envelope_begin() and sl_envelope_seal().
  */
 
+enum { SL_DOOR_SIZE = 48 };
+
 struct sl_hello {
     uint64_t time_us;                        /* the sender's clock */
+    const uint8_t *advert;                   /* the sender's own ADVERT, whole */
+    size_t advert_size;
+    const uint8_t *door;                     /* SL_DOOR_SIZE bytes in a private network: nonce (16) and MAC; NULL (an empty bin) elsewhere */
+};
+
+struct sl_advert {
+    uint64_t sequence;                       /* unix seconds when it was made: the newest of an identity counts */
+    uint32_t ttl_s;                          /* 1 .. SL_ADVERT_TTL_MAX_S */
     uint8_t sign_public[32], transport_public[32];
-    char address[SL_ADDRESS_MAX];            /* where it can be dialled; at most 47 bytes, printable ASCII 0x21..0x7e; empty = cannot be dialled */
+    uint32_t n_addresses;                    /* 0 .. 2, numeric, the first is dialled first; 0 = cannot be dialled */
+    char addresses[2][SL_ADDRESS_MAX];       /* at most 47 bytes, printable ASCII 0x21..0x7e, not empty */
+    char name[SL_NAME_MAX];                  /* for people; at most 32 bytes of anything but zero: whoever shows it cleans it */
     const uint8_t *certificate;
     size_t certificate_size;                 /* <= SL_CERTIFICATE_MAX */
 };
+
+struct sl_view_pull { uint32_t n_wanted; };  /* 1 .. SL_ADVERTS_MAX */
+
+struct sl_view_adverts {                     /* VIEW */
+    uint32_t n_adverts;                      /* 0 .. SL_ADVERTS_MAX: whole ADVERT messages */
+    struct { const uint8_t *bytes; size_t size; } adverts[SL_ADVERTS_MAX];
+};
+
+struct sl_ping { uint64_t nonce; };          /* also PONG */
 
 struct sl_propose {
     uint8_t nonce[32];
@@ -35,7 +56,7 @@ struct sl_propose {
 
 struct sl_join {
     uint8_t sign_public[32], transport_public[32];
-    char address[SL_ADDRESS_MAX];            /* as in HELLO */
+    char address[SL_ADDRESS_MAX];            /* printable ASCII as in ADVERT; empty = cannot be dialled */
     uint8_t mask_public[32], box_public[32]; /* fresh X25519 keys */
     uint8_t nonce[32];
     const uint8_t *certificate;
@@ -102,9 +123,13 @@ struct sl_chunk {
 #define SL_BODY(name) \
     int sl_read_##name(const struct sl_envelope *envelope, struct sl_##name *out); \
     void sl_write_##name(struct sl_writer *writer, const struct sl_##name *body);
-SL_BODY(hello) SL_BODY(propose) SL_BODY(join) SL_BODY(roster) SL_BODY(refuse) SL_BODY(commit) SL_BODY(list) SL_BODY(open)
+SL_BODY(hello) SL_BODY(advert) SL_BODY(view_pull) SL_BODY(view_adverts) SL_BODY(propose) SL_BODY(join) SL_BODY(roster) SL_BODY(refuse) SL_BODY(commit) SL_BODY(list) SL_BODY(open)
 SL_BODY(result) SL_BODY(aggregate) SL_BODY(pull) SL_BODY(need) SL_BODY(get) SL_BODY(chunk)
 #undef SL_BODY
+
+/* `type` is SL_MESSAGE_PING or SL_MESSAGE_PONG. */
+int sl_read_ping(const struct sl_envelope *envelope, enum sl_message_type type, struct sl_ping *out);
+void sl_write_ping(struct sl_writer *writer, const struct sl_ping *body);
 
 /* RELEASED has an empty body: an empty array. */
 void sl_write_released(struct sl_writer *writer);
