@@ -20,7 +20,7 @@ struct cell {
 
 struct table {
     struct sl_source source;
-    const char *label_wish;  /* "last", "first", number or name */
+    const char *label_wish;  /* "last", "first", number or name; "none": there is no label */
     const char *client_wish; /* number or name, or NULL */
     enum sl_task task;
     double substitute; /* for a missing value; NaN: refuse it */
@@ -182,9 +182,14 @@ static bool is_column_number(const char *wish)
     return *wish && wish[strspn(wish, "0123456789")] == 0;
 }
 
+static bool is_none(const char *wish)
+{
+    return strcmp(wish, "none") == 0;
+}
+
 static bool is_column_name(const char *wish)
 {
-    return wish && strcmp(wish, "last") != 0 && strcmp(wish, "first") != 0 && !is_column_number(wish);
+    return wish && strcmp(wish, "last") != 0 && strcmp(wish, "first") != 0 && !is_none(wish) && !is_column_number(wish);
 }
 
 /* Lists the names of a header, as many as fit. */
@@ -229,17 +234,18 @@ static int find_columns(struct table *table)
 {
     table->n_columns = table->n_cells;
     table->client = NO_COLUMN;
+    table->label = NO_COLUMN;
     if (table->client_wish) {
         int error = find_column(table, table->client_wish, NO_COLUMN, &table->client);
         if (error) return error;
     }
-    int error = find_column(table, table->label_wish, table->client, &table->label);
+    int error = is_none(table->label_wish) ? SL_OK : find_column(table, table->label_wish, table->client, &table->label);
     if (error) return error;
 
-    if (table->label == table->client)
+    if (table->label != NO_COLUMN && table->label == table->client)
         return REFUSE(table, SL_ERROR_FORMAT, "%s: column \"%s\" cannot be both label and client", table->source.path, table->client_wish);
 
-    uint32_t n_others = 1 + (table->client != NO_COLUMN);
+    uint32_t n_others = (uint32_t)(table->label != NO_COLUMN) + (table->client != NO_COLUMN);
     if (table->n_columns <= n_others)
         return REFUSE(table, SL_ERROR_FORMAT, "%s: no feature column: the first line has %u cells; columns are parted by , ; tab or blanks",
                       table->source.path, table->n_columns);
@@ -269,7 +275,7 @@ static bool is_header(const struct table *table)
 {
     if (is_column_name(table->label_wish) || is_column_name(table->client_wish)) return true;
 
-    const char *label = table->cells[table->label].text;
+    const char *label = table->label == NO_COLUMN ? "0" : table->cells[table->label].text;
     if (table->task == SL_TASK_REGRESS ? !is_like_number(label) : is_word_for_label(label)) return true;
 
     for (uint32_t i = 0; i < table->n_columns; i++) {
@@ -386,7 +392,8 @@ static int read_row(struct table *table)
     for (uint32_t i = 0; i < table->n_columns && !error; i++) {
         if (is_feature(table, i)) error = read_feature(table, i, feature++);
     }
-    if (!error) error = read_label(table);
+    if (!error && table->label == NO_COLUMN) sl_rows_set_label(&table->rows, SL_TASK_REGRESS, 0);
+    else if (!error) error = read_label(table);
     if (!error && table->client != NO_COLUMN) error = read_client(table, table->client);
     return error;
 }

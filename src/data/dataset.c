@@ -106,6 +106,13 @@ static void free_names(char **names, uint32_t n)
     free(names);
 }
 
+static uint32_t index_of(char *const *names, uint32_t n, const char *name)
+{
+    uint32_t i = 0;
+    while (i < n && strcmp(names[i], name) != 0) i++;
+    return i;
+}
+
 /* Names that may hold a separator are quoted. */
 static void write_name(FILE *file, const char *name)
 {
@@ -189,6 +196,32 @@ int sl_dataset_take(const struct sl_dataset *from, const uint32_t *rows, uint32_
         return SL_ERROR_NO_MEMORY;
     }
     *out = taken;
+    return SL_OK;
+}
+
+int sl_dataset_number_classes(struct sl_dataset *dataset, char *const *names, uint32_t n_names, char *why, size_t why_size)
+{
+    if (!dataset->classes) return SL_OK;
+
+    char **copy = NULL;
+    uint32_t *numbers = malloc(sizeof *numbers * dataset->n_classes + 1);
+    int error = numbers && copy_names(names, n_names, &copy) ? SL_OK : SL_REFUSE(why, why_size, SL_ERROR_NO_MEMORY, "not enough memory");
+    for (uint32_t i = 0; i < dataset->n_classes && !error; i++) {
+        numbers[i] = index_of(names, n_names, dataset->classes[i]);
+        if (numbers[i] == n_names)
+            error = SL_REFUSE(why, why_size, SL_ERROR_MISMATCH, "the class \"%.60s\" is none of the %u that the network knows", dataset->classes[i], n_names);
+    }
+    if (error) {
+        free_names(copy, copy ? n_names : 0);
+        free(numbers);
+        return error;
+    }
+
+    for (uint32_t row = 0; row < dataset->n_rows; row++) dataset->labels[row] = (float)numbers[(uint32_t)dataset->labels[row]];
+    free_names(dataset->classes, dataset->n_classes);
+    dataset->classes = copy;
+    dataset->n_classes = n_names;
+    free(numbers);
     return SL_OK;
 }
 

@@ -22,7 +22,7 @@ struct sl_dataset {
 
 struct sl_read_options {
     enum sl_task task;
-    const char *label;               /* "last", "first", column number from 0, or a column's name */
+    const char *label;               /* "last", "first", column number from 0, or a column's name; "none": there is none, labels are 0 (not in IDX) */
     const char *impute;              /* number for missing values; NULL or "" refuses them with file, line and column */
     const char *client_column;       /* column (name or number) that tells the natural client and is no feature; NULL */
     const char *client_file;         /* CSV with one row per data row, "FILE:COLUMN"; NULL */
@@ -37,6 +37,10 @@ int sl_dataset_read(const char *path, const struct sl_read_options *options, str
 
 /* Copies the given rows into a dataset of its own (labels, clients and names too). SL_ERROR_NO_MEMORY. */
 int sl_dataset_take(const struct sl_dataset *from, const uint32_t *rows, uint32_t n_rows, struct sl_dataset *out);
+
+/* Numbers classes that are texts as the list does, so that every node of a network means the same by a number; classes that are numbers stay. The dataset
+ * then has all classes of the list. SL_ERROR_MISMATCH with a sentence when a class is not on the list, SL_ERROR_NO_MEMORY; then nothing is changed. */
+int sl_dataset_number_classes(struct sl_dataset *dataset, char *const *names, uint32_t n_names, char *why, size_t why_size);
 
 /* Writes it as CSV with a header, label last, %.9g: what sl_dataset_read() reads back exactly. SL_ERROR_IO, SL_ERROR_NO_SPACE. */
 int sl_dataset_write_csv(const struct sl_dataset *dataset, const char *path);

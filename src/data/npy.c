@@ -11,7 +11,7 @@
 #include "data/source.h"
 #include "starling/error.h"
 
-enum { HEADER_SIZE_MAX = 65536, MAGIC_SIZE = 8 };
+enum { HEADER_SIZE_MAX = 65536, MAGIC_SIZE = 8, NO_COLUMN = SL_COLUMNS_MAX };
 
 struct kind {
     const char *name; /* as the header writes it */
@@ -197,6 +197,9 @@ static int find_label(struct array *array, const char *wish)
 {
     uint64_t number = strtoul(wish, NULL, 10);
     bool is_number = *wish && wish[strspn(wish, "0123456789")] == 0;
+    array->label = NO_COLUMN;
+    if (strcmp(wish, "none") == 0) return SL_OK;
+
     if (strcmp(wish, "first") == 0)
         number = 0;
     else if (strcmp(wish, "last") == 0)
@@ -248,6 +251,7 @@ static int read_row(struct array *array, uint8_t *bytes)
     if (sl_rows_add(&array->rows)) return REFUSE(array, SL_ERROR_NO_MEMORY, "not enough memory to read %s", array->source.path);
 
     float *feature = array->rows.features + (size_t)(array->rows.n_rows - 1) * array->rows.n_features;
+    if (array->label == NO_COLUMN) sl_rows_set_label(&array->rows, SL_TASK_REGRESS, 0);
     for (uint64_t i = 0; i < array->n_columns && !error; i++) {
         double value = array->kind->value(bytes + i * array->kind->size);
         error = i == array->label ? check_label(array, value) : check_feature(array, i, &value);
@@ -267,7 +271,7 @@ static int read_rows(struct array *array)
     if (!bytes) return REFUSE(array, SL_ERROR_NO_MEMORY, "not enough memory to read %s", array->source.path);
 
     int error = SL_OK;
-    array->rows.n_features = (uint32_t)array->n_columns - 1;
+    array->rows.n_features = (uint32_t)array->n_columns - (array->label != NO_COLUMN);
     while (!error && array->rows.n_rows < array->n_rows) error = read_row(array, bytes);
     free(bytes);
     return error;

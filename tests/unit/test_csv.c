@@ -294,3 +294,14 @@ Test(csv, refuses_client_files_that_do_not_fit)
                    "/none/who.csv cannot be opened");
     assert_refused("data.csv", (struct sl_read_options){.client_file = "a:b", .client_column = "c"}, SL_ERROR_UNSUPPORTED, "not from both");
 }
+
+Test(csv, may_have_no_label_at_all)
+{
+    struct sl_read_options bare = {.task = SL_TASK_CLASSIFY, .label = "none"};
+    struct sl_dataset d = read_text("a,b\n1,2\n3,4\n", bare);
+
+    cr_assert(d.n_rows == 2 && d.n_features == 2 && d.n_classes == 0);
+    cr_assert(d.features[3] == 4 && d.labels[0] == 0 && d.labels[1] == 0);
+    cr_assert_str_eq(d.columns[1], "b");
+    sl_dataset_finish(&d);
+}

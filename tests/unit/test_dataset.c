@@ -186,3 +186,29 @@ Test(dataset, reads_public_tables_as_they_come)
         sl_dataset_finish(&d);
     }
 }
+
+Test(dataset, numbers_its_classes_as_a_network_does_that_has_more_of_them)
+{
+    char *names[] = {"bird", "cat", "dog"};
+    struct sl_dataset d = read_text("1,2,dog\n3,4,cat\n5,6,dog\n", classify);
+    cr_assert_eq(d.labels[0], 1, "by itself the file would call a dog 1");
+
+    cr_assert_eq(sl_dataset_number_classes(&d, names, 3, why, sizeof why), SL_OK);
+
+    cr_assert(d.labels[0] == 2 && d.labels[1] == 1 && d.labels[2] == 2 && d.n_classes == 3);
+    cr_assert_str_eq(d.classes[0], "bird");
+    sl_dataset_finish(&d);
+}
+
+Test(dataset, with_a_class_that_the_network_does_not_know_stays_as_it_is)
+{
+    char *names[] = {"bird", "cat"};
+    struct sl_dataset d = read_text("1,2,dog\n3,4,cat\n", classify);
+
+    cr_assert_eq(sl_dataset_number_classes(&d, names, 2, why, sizeof why), SL_ERROR_MISMATCH);
+
+    cr_assert_not_null(strstr(why, "dog"));
+    cr_assert(d.labels[0] == 1 && d.n_classes == 2);
+    cr_assert_str_eq(d.classes[1], "dog");
+    sl_dataset_finish(&d);
+}

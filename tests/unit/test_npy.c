@@ -177,3 +177,13 @@ Test(npy, does_not_believe_a_huge_count)
     write_npy(1, F4("(1, 1048576)"), numbers, sizeof numbers);
     assert_refused("data.npy", classify, SL_ERROR_FORMAT, "ends in row 0 of 1");
 }
+
+Test(npy, may_have_no_label_at_all)
+{
+    static const float numbers[] = {1.5f, -2, 0, 3, 4, 2};
+    write_npy(1, F4("(2, 3)"), numbers, sizeof numbers);
+    struct sl_dataset d = read_npy((struct sl_read_options){.task = SL_TASK_CLASSIFY, .label = "none"});
+    cr_assert(d.n_rows == 2 && d.n_features == 3 && d.n_classes == 0);
+    cr_assert(d.features[5] == 2 && d.labels[1] == 0);
+    sl_dataset_finish(&d);
+}
