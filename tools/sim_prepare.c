@@ -316,16 +316,18 @@ static void admit(struct plan *plan, uint32_t node)
 {
     struct sl_peer *peer = &plan->peers[node];
     struct sl_secrets *secrets = &plan->secrets[node];
-    uint8_t invite_public[32], invite_secret[64];
+    uint8_t invite_seed[32];
+    struct sl_invite invite;
     crypto_sign_keypair(peer->sign_public, secrets->sign_secret);
     crypto_box_keypair(peer->transport_public, secrets->transport_secret);
-    crypto_sign_keypair(invite_public, invite_secret);
+    randombytes_buf(invite_seed, sizeof invite_seed);
 
     sl_identity_id(plan->config.network_id, peer->sign_public, peer->id);
     uint64_t expires_s = (uint64_t)time(NULL) + certificate_life_s;
-    peer->certificate_size =
-        (uint32_t)sl_certificate_issue(plan->config.network_id, plan->operator_secret, invite_secret, peer->id, expires_s, peer->certificate);
-    sodium_memzero(invite_secret, sizeof invite_secret);
+    sl_invite_issue(plan->config.network_id, plan->operator_secret, NULL, invite_seed, 0, 0, expires_s, &invite);
+    peer->certificate_size = (uint32_t)sl_certificate_issue(plan->config.network_id, &invite, peer->id, peer->certificate);
+    sodium_memzero(invite_seed, sizeof invite_seed);
+    sodium_memzero(&invite, sizeof invite);
 }
 
 /* ---- files ---- */

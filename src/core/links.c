@@ -5,6 +5,8 @@
 #include "starling/error.h"
 #include "wire/certificate.h"
 
+enum { HELLO_MAX = 2048, ADVERT_MAX = 1024 };
+
 bool links_init(struct sl_node *node, struct sl_arena *arena)
 {
     struct links *links = &node->links;
@@ -174,15 +176,30 @@ static void drop_waiting(struct sl_node *node, const uint8_t id[32])
         if (node->links.waiting[i].used && sl_hash_equal(node->links.waiting[i].id, id)) node->links.waiting[i].used = false;
 }
 
+/* Our own descriptor, fresh. NULL when the out arena is full. */
+static const uint8_t *make_advert(struct sl_node *node, size_t *size)
+{
+    const struct sl_identity *self = node->self;
+    struct sl_advert advert = {.sequence = node->now_us / 1000000, .ttl_s = SL_ADVERT_TTL_MAX_S, .n_addresses = self->address[0] != 0,
+                               .certificate = self->certificate, .certificate_size = self->certificate_size};
+    memcpy(advert.sign_public, self->sign_public, 32);
+    memcpy(advert.transport_public, self->transport_public, 32);
+    memcpy(advert.addresses[0], self->address, sizeof self->address);
+    memcpy(advert.name, node->config.name, strnlen(node->config.name, sizeof advert.name - 1));
+
+    struct sl_writer writer = node_begin(node, SL_MESSAGE_ADVERT, node->epoch, NULL, ADVERT_MAX);
+    sl_write_advert(&writer, &advert);
+    return node_seal(node, &writer, SL_MESSAGE_ADVERT, size);
+}
+
 static void say_hello(struct sl_node *node, struct link *link)
 {
-    struct sl_hello hello = {.time_us = node->now_us, .certificate = node->self->certificate, .certificate_size = node->self->certificate_size};
-    memcpy(hello.sign_public, node->self->sign_public, 32);
-    memcpy(hello.transport_public, node->self->transport_public, 32);
-    memcpy(hello.address, node->self->address, sizeof hello.address);
+    struct sl_hello hello = {.time_us = node->now_us};
+    hello.advert = make_advert(node, &hello.advert_size);
+    if (!hello.advert) return;
 
     size_t size;
-    struct sl_writer writer = node_begin(node, SL_MESSAGE_HELLO, node->epoch, NULL, 1024);
+    struct sl_writer writer = node_begin(node, SL_MESSAGE_HELLO, node->epoch, NULL, HELLO_MAX);
     sl_write_hello(&writer, &hello);
     const uint8_t *bytes = node_seal(node, &writer, SL_MESSAGE_HELLO, &size);
     links_send(node, link, bytes, size);
@@ -274,13 +291,29 @@ void links_on_change(struct sl_node *node, const struct sl_event *event)
 
 /* ---- HELLO ---- */
 
+/* Is it believed at this time? Clocks may differ by a day, as those of peers whose ADVERT we heard of from others may. */
+static bool is_current(const struct sl_node *node, const struct sl_advert *advert)
+{
+    uint64_t now_s = node->now_us / 1000000, slack_s = 24 * 3600;
+    bool from_future = advert->sequence > now_s && advert->sequence - now_s > slack_s;
+    bool outlived = now_s > advert->sequence && now_s - advert->sequence > advert->ttl_s + slack_s;
+    return !from_future && !outlived;
+}
+
 static int introduce(struct sl_node *node, struct link *link, const struct sl_envelope *envelope, const struct sl_hello *hello)
 {
+    struct sl_envelope inner;
+    struct sl_advert advert;
+    int error = sl_envelope_open(hello->advert, hello->advert_size, node->config.network_id, &inner);
+    if (error == SL_OK) error = sl_read_advert(&inner, &advert);
+    if (error != SL_OK) return error;
+
     uint8_t id[32];
-    sl_identity_id(node->config.network_id, hello->sign_public, id);
-    if (!sl_hash_equal(id, envelope->from) || !sl_hash_equal(hello->transport_public, link->key)) return SL_ERROR_MISMATCH;
-    if (!node_verify(node, envelope, hello->sign_public)) return SL_ERROR_BAD_SIGNATURE;
-    int error = certificate_check(node, id, hello->certificate, hello->certificate_size);
+    sl_identity_id(node->config.network_id, advert.sign_public, id);
+    bool consistent = sl_hash_equal(id, envelope->from) && sl_hash_equal(id, inner.from) && sl_hash_equal(advert.transport_public, link->key);
+    if (!consistent || !is_current(node, &advert)) return SL_ERROR_MISMATCH;
+    if (!node_verify(node, envelope, advert.sign_public) || !node_verify(node, &inner, advert.sign_public)) return SL_ERROR_BAD_SIGNATURE;
+    error = certificate_check(node, id, advert.certificate, advert.certificate_size);
     if (error != SL_OK) return error;
 
     link_is_known(node, link, id);

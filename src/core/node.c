@@ -219,6 +219,11 @@ static void dispatch(struct sl_node *node, struct link *link, const struct sl_en
 {
     switch (envelope->type) {
     case SL_MESSAGE_HELLO: links_on_hello(node, link, envelope); break;
+    case SL_MESSAGE_ADVERT:
+    case SL_MESSAGE_VIEW_PULL:
+    case SL_MESSAGE_VIEW:
+    case SL_MESSAGE_PING:
+    case SL_MESSAGE_PONG: refuse_message(node, link, SL_ERROR_BAD_ARGUMENT); break;
     case SL_MESSAGE_PROPOSE: formation_on_propose(node, link, envelope); break;
     case SL_MESSAGE_JOIN: formation_on_join(node, link, envelope); break;
     case SL_MESSAGE_ROSTER: formation_on_roster(node, link, envelope); break;
@@ -275,6 +280,10 @@ static void on_control(struct sl_node *node, const struct sl_event *event)
         peer->banned = true;
         node_trace(node, SL_TRACE_BANNED, peer->id, 0, 0, SL_OK);
         for (struct link *link; (link = links_to(node, peer->id));) links_close(node, link);
+        break;
+    case SL_CONTROL_UNBAN:
+        peer = sl_view_find(&node->view, event->control.peer);
+        if (peer) peer->banned = false;
         break;
     case SL_CONTROL_LEAVE:
         node->acting = false;

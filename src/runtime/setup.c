@@ -82,11 +82,13 @@ static int find_self(struct sl_setup *setup, const char *path, char *why, size_t
 
 static int check_certificates(const struct sl_setup *setup, const char *path, char *why, size_t why_size)
 {
+    const struct sl_admission admission = sl_admission_of(&setup->config);
     uint64_t now_s = (uint64_t)time(NULL);
     for (uint32_t i = 0; i < setup->n_peers; i++) {
         const struct sl_peer *peer = &setup->peers[i];
-        if (sl_certificate_verify(peer->certificate, peer->certificate_size, setup->config.network_id, setup->config.operator_key, peer->id, now_s) == SL_OK)
-            continue;
+        struct sl_certificate said;
+        uint32_t n_checks;
+        if (sl_certificate_verify(peer->certificate, peer->certificate_size, &admission, peer->id, now_s, &said, &n_checks) == SL_OK) continue;
         return SL_FAIL(SL_ERROR_BAD_CERTIFICATE, why, why_size,
                        "%s: the certificate of the peer at %s does not verify: it is expired, or not issued by the operator of network.conf", path,
                        peer->address);

@@ -49,7 +49,8 @@ struct sl_invite {
 void sl_invite_issue(const uint8_t network_id[32], const uint8_t issuer_secret[64], const struct sl_identity *host, const uint8_t invite_seed[32],
                      uint32_t flags, uint32_t slot, uint64_t expires_s, struct sl_invite *out);
 
-/* The subject admits itself. Returns the certificate's size (<= SL_CERTIFICATE_MAX). */
+/* The subject admits itself. Returns the certificate's size (<= SL_CERTIFICATE_MAX), 0 when the invite's host is a guest itself: its certificate leaves no room.
+ * Whoever has the invite from a file verifies what this made before using it. */
 size_t sl_certificate_issue(const uint8_t network_id[32], const struct sl_invite *invite, const uint8_t subject[32], uint8_t out[SL_PEER_CERTIFICATE_MAX]);
 
 /* Tries nonces from `from` on, at most `n_tries`. Returns the certificate's size, or 0 when none of them solves it. */
@@ -70,7 +71,8 @@ struct sl_certificate {
 int sl_certificate_verify(const uint8_t *bytes, size_t size, const struct sl_admission *admission, const uint8_t subject[32], uint64_t now_s,
                           struct sl_certificate *out, uint32_t *n_checks);
 
-/* The outer door of a private network: keyed BLAKE2b(secret, dialler's and listener's transport keys, nonce, time / 30 s). */
+/* The outer door of a private network: keyed BLAKE2b(secret, sender's and receiver's transport keys, nonce, time / 30 s), whoever of them dialled. It opens in
+ * the 30 s of its making and those next to them. */
 void sl_door_make(const uint8_t network_secret[32], const uint8_t from_transport[32], const uint8_t to_transport[32], uint64_t time_us,
                   const uint8_t nonce[16], uint8_t out[48]);
 bool sl_door_verify(const uint8_t network_secret[32], const uint8_t from_transport[32], const uint8_t to_transport[32], uint64_t time_us,

@@ -13,6 +13,8 @@ enum {
 #undef X
 };
 
+enum { ADDRESSES_MAX = sizeof ((struct sl_advert *)0)->addresses / SL_ADDRESS_MAX };
+
 /* A body read under another type's name would give a signature a meaning its signer never meant. */
 static struct sl_reader reader_of(const struct sl_envelope *envelope, enum sl_message_type type, uint32_t n_items)
 {
@@ -49,6 +51,18 @@ static void write_address(struct sl_writer *writer, const char address[SL_ADDRES
     sl_write_bin(writer, address, strnlen(address, SL_ADDRESS_MAX - 1));
 }
 
+/* Text for people: any bytes but zero, which would end it early and give two encodings one meaning. */
+static void read_name(struct sl_reader *reader, char out[SL_NAME_MAX])
+{
+    size_t size;
+    const uint8_t *text = sl_read_bin(reader, SL_NAME_MAX - 1, &size);
+    memset(out, 0, SL_NAME_MAX);
+    if (size == 0) return;
+
+    memcpy(out, text, size);
+    if (memchr(text, 0, size)) reader->error = SL_ERROR_MALFORMED;
+}
+
 /* A nested array of 32-byte bins. */
 static uint32_t read_hashes(struct sl_reader *reader, uint32_t n_max, uint8_t out[][32])
 {
@@ -80,23 +94,101 @@ static uint32_t count_bits(uint64_t bits)
 
 int sl_read_hello(const struct sl_envelope *envelope, struct sl_hello *out)
 {
-    struct sl_reader reader = reader_of(envelope, SL_MESSAGE_HELLO, 5);
+    struct sl_reader reader = reader_of(envelope, SL_MESSAGE_HELLO, 3);
+    size_t door_size;
     out->time_us = sl_read_uint(&reader, UINT64_MAX);
-    sl_read_copy(&reader, out->sign_public, 32);
-    sl_read_copy(&reader, out->transport_public, 32);
-    read_address(&reader, out->address);
-    out->certificate = sl_read_bin(&reader, SL_CERTIFICATE_MAX, &out->certificate_size);
-    return sl_reader_finish(&reader);
+    out->advert = sl_read_bin(&reader, SIZE_MAX_ADVERT, &out->advert_size);
+    out->door = sl_read_bin(&reader, SL_DOOR_SIZE, &door_size);
+    if (door_size == 0) out->door = NULL;
+    return finish(&reader, door_size == 0 || door_size == SL_DOOR_SIZE);
 }
 
 void sl_write_hello(struct sl_writer *writer, const struct sl_hello *body)
 {
-    sl_write_array(writer, 5);
+    sl_write_array(writer, 3);
     sl_write_uint(writer, body->time_us);
+    sl_write_bin(writer, body->advert, body->advert_size);
+    sl_write_bin(writer, body->door, body->door ? SL_DOOR_SIZE : 0);
+}
+
+int sl_read_advert(const struct sl_envelope *envelope, struct sl_advert *out)
+{
+    struct sl_reader reader = reader_of(envelope, SL_MESSAGE_ADVERT, 7);
+    out->sequence = sl_read_uint(&reader, UINT64_MAX);
+    out->ttl_s = (uint32_t)sl_read_uint(&reader, SL_ADVERT_TTL_MAX_S);
+    sl_read_copy(&reader, out->sign_public, 32);
+    sl_read_copy(&reader, out->transport_public, 32);
+
+    memset(out->addresses, 0, sizeof out->addresses);
+    out->n_addresses = sl_read_array(&reader, ADDRESSES_MAX);
+    bool complete = true;
+    for (uint32_t i = 0; i < out->n_addresses; i++) {
+        read_address(&reader, out->addresses[i]);
+        complete = complete && out->addresses[i][0];
+    }
+    read_name(&reader, out->name);
+    out->certificate = sl_read_bin(&reader, SL_CERTIFICATE_MAX, &out->certificate_size);
+    return finish(&reader, complete && out->ttl_s > 0);
+}
+
+void sl_write_advert(struct sl_writer *writer, const struct sl_advert *body)
+{
+    assert(body->n_addresses <= ADDRESSES_MAX);
+
+    sl_write_array(writer, 7);
+    sl_write_uint(writer, body->sequence);
+    sl_write_uint(writer, body->ttl_s);
     sl_write_bin(writer, body->sign_public, 32);
     sl_write_bin(writer, body->transport_public, 32);
-    write_address(writer, body->address);
+    sl_write_array(writer, body->n_addresses);
+    for (uint32_t i = 0; i < body->n_addresses; i++) write_address(writer, body->addresses[i]);
+    sl_write_bin(writer, body->name, strnlen(body->name, SL_NAME_MAX - 1));
     sl_write_bin(writer, body->certificate, body->certificate_size);
+}
+
+int sl_read_view_pull(const struct sl_envelope *envelope, struct sl_view_pull *out)
+{
+    struct sl_reader reader = reader_of(envelope, SL_MESSAGE_VIEW_PULL, 1);
+    out->n_wanted = (uint32_t)sl_read_uint(&reader, SL_ADVERTS_MAX);
+    return finish(&reader, out->n_wanted > 0);
+}
+
+void sl_write_view_pull(struct sl_writer *writer, const struct sl_view_pull *body)
+{
+    sl_write_array(writer, 1);
+    sl_write_uint(writer, body->n_wanted);
+}
+
+int sl_read_view_adverts(const struct sl_envelope *envelope, struct sl_view_adverts *out)
+{
+    struct sl_reader reader = reader_of(envelope, SL_MESSAGE_VIEW, 1);
+    out->n_adverts = sl_read_array(&reader, SL_ADVERTS_MAX);
+    for (uint32_t i = 0; i < out->n_adverts; i++) out->adverts[i].bytes = sl_read_bin(&reader, SIZE_MAX_ADVERT, &out->adverts[i].size);
+    return sl_reader_finish(&reader);
+}
+
+void sl_write_view_adverts(struct sl_writer *writer, const struct sl_view_adverts *body)
+{
+    assert(body->n_adverts <= SL_ADVERTS_MAX);
+
+    sl_write_array(writer, 1);
+    sl_write_array(writer, body->n_adverts);
+    for (uint32_t i = 0; i < body->n_adverts; i++) sl_write_bin(writer, body->adverts[i].bytes, body->adverts[i].size);
+}
+
+int sl_read_ping(const struct sl_envelope *envelope, enum sl_message_type type, struct sl_ping *out)
+{
+    assert(type == SL_MESSAGE_PING || type == SL_MESSAGE_PONG);
+
+    struct sl_reader reader = reader_of(envelope, type, 1);
+    out->nonce = sl_read_uint(&reader, UINT64_MAX);
+    return sl_reader_finish(&reader);
+}
+
+void sl_write_ping(struct sl_writer *writer, const struct sl_ping *body)
+{
+    sl_write_array(writer, 1);
+    sl_write_uint(writer, body->nonce);
 }
 
 int sl_read_propose(const struct sl_envelope *envelope, struct sl_propose *out)

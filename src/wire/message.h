@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/limits.h"
+#include "starling/config.h"
 #include "wire/envelope.h"
 
 /*

@@ -6,6 +6,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "wire/certificate.h"
 #include "wire/message.h"
 
 /*
@@ -29,6 +30,27 @@ static inline void sample_keys(uint8_t sign_public[32], uint8_t sign_secret[64])
     crypto_sign_seed_keypair(sign_public, sign_secret, seed);
 }
 
+static inline const struct sl_admission *sample_admission(void)
+{
+    static uint8_t operator_key[32], operator_secret[64];
+    static struct sl_admission admission = {.network_id = sample_network, .operator_key = operator_key};
+    sample_keys(operator_key, operator_secret);
+    return &admission;
+}
+
+/* A certificate by the operator, or by a member of its with `guest`, until that second. */
+static inline size_t sample_certificate(const uint8_t subject[32], bool guest, uint64_t expires_s, uint8_t out[SL_PEER_CERTIFICATE_MAX])
+{
+    static const uint8_t host_seed[32] = {0x55}, invite_seed[32] = {0x66};
+    uint8_t operator_key[32], operator_secret[64], transport_secret[32];
+    struct sl_identity host;
+    struct sl_invite invite;
+    sample_keys(operator_key, operator_secret);
+    sl_identity_from_seed(host_seed, sample_network, operator_secret, "", 1000, &host, transport_secret);
+    sl_invite_issue(sample_network, guest ? host.sign_secret : operator_secret, guest ? &host : NULL, invite_seed, SL_INVITE_SINGLE_USE, 0, expires_s, &invite);
+    return sl_certificate_issue(sample_network, &invite, subject, out);
+}
+
 /* n bytes of `byte`; one pool a byte, so that pointers to several of them may be held at once. */
 static inline const uint8_t *sample_bytes(uint8_t byte)
 {
@@ -44,14 +66,45 @@ static inline void sample_address(enum sample kind, char out[SL_ADDRESS_MAX])
     if (kind == SAMPLE_LARGE) memset(out, '~', SL_ADDRESS_MAX - 1);
 }
 
+/* The ADVERT in it is filler here; the seeds of the corpus put a whole one in. */
 static inline struct sl_hello sample_hello(enum sample kind)
 {
     bool large = kind == SAMPLE_LARGE;
-    struct sl_hello body = {.time_us = large ? UINT64_MAX : 0, .certificate = sample_bytes(0xa3), .certificate_size = large ? SL_CERTIFICATE_MAX : 0};
+    return (struct sl_hello){.time_us = large ? UINT64_MAX : 0, .advert = sample_bytes(0xa1), .advert_size = large ? 1024 : 0,
+                             .door = large ? sample_bytes(0xa2) : NULL};
+}
+
+static inline struct sl_advert sample_advert(enum sample kind)
+{
+    bool large = kind == SAMPLE_LARGE;
+    struct sl_advert body = {.sequence = large ? UINT64_MAX : 0, .ttl_s = large ? SL_ADVERT_TTL_MAX_S : 1, .n_addresses = large ? 2 : 0,
+                             .certificate = sample_bytes(0xa3), .certificate_size = large ? SL_CERTIFICATE_MAX : 0};
     memset(body.sign_public, 0xa1, 32);
     memset(body.transport_public, 0xa2, 32);
-    sample_address(kind, body.address);
+    for (uint32_t i = 0; i < body.n_addresses; i++) sample_address(kind, body.addresses[i]);
+    if (large) memset(body.name, 0xff, SL_NAME_MAX - 1);
     return body;
+}
+
+static inline struct sl_view_pull sample_view_pull(enum sample kind)
+{
+    return (struct sl_view_pull){kind == SAMPLE_LARGE ? SL_ADVERTS_MAX : 1};
+}
+
+static inline struct sl_view_adverts sample_view_adverts(enum sample kind)
+{
+    bool large = kind == SAMPLE_LARGE;
+    struct sl_view_adverts body = {.n_adverts = large ? SL_ADVERTS_MAX : 0};
+    for (uint32_t i = 0; i < body.n_adverts; i++) {
+        body.adverts[i].bytes = sample_bytes(0xa1);
+        body.adverts[i].size = 1024;
+    }
+    return body;
+}
+
+static inline struct sl_ping sample_ping(enum sample kind)
+{
+    return (struct sl_ping){kind == SAMPLE_LARGE ? UINT64_MAX : 0};
 }
 
 static inline struct sl_propose sample_propose(enum sample kind)
@@ -176,8 +229,8 @@ static inline struct sl_chunk sample_chunk(enum sample kind)
 }
 
 #define SAMPLE_BODIES(CASE) \
-    CASE(HELLO, hello) CASE(PROPOSE, propose) CASE(JOIN, join) CASE(ROSTER, roster) CASE(REFUSE, refuse) CASE(LIST, list) CASE(COMMIT, commit) \
-    CASE(OPEN, open) CASE(RESULT, result) CASE(AGGREGATE, aggregate) CASE(PULL, pull) CASE(NONE, pull) CASE(NEED, need) CASE(GET, get) CASE(CHUNK, chunk)
+    CASE(HELLO, hello) CASE(ADVERT, advert) CASE(VIEW_PULL, view_pull) CASE(VIEW, view_adverts) CASE(PROPOSE, propose) CASE(JOIN, join) \
+    CASE(ROSTER, roster) CASE(REFUSE, refuse) CASE(LIST, list) CASE(COMMIT, commit) CASE(OPEN, open) CASE(RESULT, result) CASE(AGGREGATE, aggregate) CASE(PULL, pull) CASE(NONE, pull) CASE(NEED, need) CASE(GET, get) CASE(CHUNK, chunk)
 
 static inline void sample_write_body(struct sl_writer *writer, enum sl_message_type type, enum sample kind)
 {
@@ -186,6 +239,12 @@ static inline void sample_write_body(struct sl_writer *writer, enum sl_message_t
     SAMPLE_BODIES(CASE)
 #undef CASE
     case SL_MESSAGE_RELEASED: sl_write_released(writer); break;
+    case SL_MESSAGE_PING:
+    case SL_MESSAGE_PONG: {
+        struct sl_ping body = sample_ping(kind);
+        sl_write_ping(writer, &body);
+        break;
+    }
     }
 }
 
@@ -218,6 +277,13 @@ static inline int sample_rewrite(const struct sl_envelope *envelope, struct sl_w
         error = sl_read_released(envelope);
         if (!error) sl_write_released(writer);
         break;
+    case SL_MESSAGE_PING:
+    case SL_MESSAGE_PONG: {
+        struct sl_ping body;
+        error = sl_read_ping(envelope, envelope->type, &body);
+        if (!error) sl_write_ping(writer, &body);
+        break;
+    }
     }
     return error;
 }

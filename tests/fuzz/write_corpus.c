@@ -107,18 +107,43 @@ static void put_nested(void)
 
 static void put_certificates(void)
 {
-    uint8_t operator_key[32], operator_secret[64], bytes[SL_PEER_CERTIFICATE_MAX + 1];
-    sample_keys(operator_key, operator_secret);
-    size_t size = sl_certificate_issue(sample_network, operator_secret, operator_secret, sample_from, 1000, bytes);
+    uint8_t bytes[SL_PEER_CERTIFICATE_MAX + 1];
+    size_t size = sample_certificate(sample_from, false, 1000, bytes);
     put("certificate", "issued", bytes, size);
     put_lengths_around("certificate", "issued", bytes, size);
 
     bytes[size - 1] ^= 1;
     put("certificate", "forged", bytes, size);
-    size = sl_certificate_issue(sample_network, operator_secret, operator_secret, sample_from, 999, bytes);
-    put("certificate", "expired", bytes, size);
-    size = sl_certificate_issue(sample_network, operator_secret, operator_secret, sample_cohort, 1000, bytes);
-    put("certificate", "of-another", bytes, size);
+    put("certificate", "expired", bytes, sample_certificate(sample_from, false, 999, bytes));
+    put("certificate", "of-another", bytes, sample_certificate(sample_cohort, false, 1000, bytes));
+
+    size = sample_certificate(sample_from, true, 1000, bytes);
+    put("certificate", "of-guest", bytes, size);
+    put_lengths_around("certificate", "of-guest", bytes, size);
+    put("certificate", "outlives-host", bytes, sample_certificate(sample_from, true, 1001, bytes));
+}
+
+/* A HELLO with a real ADVERT, and a VIEW of two. */
+static void put_adverts(void)
+{
+    static uint8_t advert[SL_MESSAGE_MAX], bytes[SL_MESSAGE_MAX];
+    uint8_t sign_public[32], sign_secret[64], certificate[SL_PEER_CERTIFICATE_MAX];
+    sample_keys(sign_public, sign_secret);
+    struct sl_advert body = {.sequence = 900, .ttl_s = 60, .n_addresses = 1, .addresses = {"127.0.0.1:7400"}, .name = "one", .certificate = certificate};
+    body.certificate_size = sample_certificate(sample_from, true, 1000, certificate);
+    struct sl_writer writer = begin(SL_MESSAGE_ADVERT, advert);
+    sl_write_advert(&writer, &body);
+    size_t size = sl_envelope_seal(&writer, SL_MESSAGE_ADVERT, sign_secret);
+
+    struct sl_hello hello = {.time_us = 1, .advert = advert, .advert_size = size};
+    writer = begin(SL_MESSAGE_HELLO, bytes);
+    sl_write_hello(&writer, &hello);
+    put("envelope", "HELLO-nested", bytes, sl_envelope_seal(&writer, SL_MESSAGE_HELLO, sign_secret));
+
+    struct sl_view_adverts view = {.n_adverts = 2, .adverts = {{advert, size}, {advert, size}}};
+    writer = begin(SL_MESSAGE_VIEW, bytes);
+    sl_write_view_adverts(&writer, &view);
+    put("envelope", "VIEW-nested", bytes, sl_envelope_seal(&writer, SL_MESSAGE_VIEW, NULL));
 }
 
 static void put_values(void)
@@ -175,6 +200,7 @@ int main(int argc, char **argv)
     put_values();
     put_samples();
     put_nested();
+    put_adverts();
     put_certificates();
     put_tables();
     return n_failed > 0;

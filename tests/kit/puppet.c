@@ -268,7 +268,7 @@ void stage_finish_store(struct stage *stage, int error)
 
 void stage_start(struct stage *stage)
 {
-    struct sl_event event = {.type = SL_EVENT_START, .start = {stage->state, stage->state_size}};
+    struct sl_event event = {.type = SL_EVENT_START, .start = {.state = stage->state, .state_size = stage->state_size}};
     stage_step(stage, &event);
 }
 
@@ -374,6 +374,45 @@ size_t puppet_seal(struct stage *stage, uint32_t puppet, struct sl_writer *write
     size_t size = sl_envelope_seal(writer, type, stage->puppets[puppet].sign_secret);
     assert(size > 0);
     return size;
+}
+
+struct introduction puppet_introduction(const struct stage *stage, uint32_t puppet)
+{
+    const struct sl_identity *identity = &stage->puppets[puppet];
+    struct introduction said = {.time_us = stage->now_us};
+    said.advert = (struct sl_advert){.sequence = stage->now_us / 1000000, .ttl_s = 3600, .n_addresses = 1,
+                                     .certificate = identity->certificate, .certificate_size = identity->certificate_size};
+    memcpy(said.advert.sign_public, identity->sign_public, 32);
+    memcpy(said.advert.transport_public, identity->transport_public, 32);
+    memcpy(said.advert.addresses[0], identity->address, sizeof identity->address);
+    return said;
+}
+
+size_t puppet_advert(const struct stage *stage, uint32_t puppet, const struct sl_advert *advert, uint8_t out[1024])
+{
+    static const uint8_t none[32];
+    const struct sl_identity *identity = &stage->puppets[puppet];
+    struct sl_writer writer = sl_envelope_begin(SL_MESSAGE_ADVERT, stage->config.network_id, 0, none, identity->id, out, 1024);
+    sl_write_advert(&writer, advert);
+    size_t size = sl_envelope_seal(&writer, SL_MESSAGE_ADVERT, identity->sign_secret);
+    assert(size > 0);
+    return size;
+}
+
+void puppet_write_hello(const struct stage *stage, uint32_t puppet, struct sl_writer *writer, const struct introduction *said)
+{
+    uint8_t advert[1024];
+    struct sl_hello hello = {.time_us = said->time_us, .advert = advert, .advert_size = puppet_advert(stage, puppet, &said->advert, advert)};
+    sl_write_hello(writer, &hello);
+}
+
+size_t stage_admit(const struct stage *stage, const uint8_t issuer_secret[64], const uint8_t subject[32], uint64_t expires_s,
+                   uint8_t out[SL_PEER_CERTIFICATE_MAX])
+{
+    static const uint8_t seed[32] = {5};
+    struct sl_invite invite;
+    sl_invite_issue(stage->config.network_id, issuer_secret, NULL, seed, 0, 0, expires_s, &invite);
+    return sl_certificate_issue(stage->config.network_id, &invite, subject, out);
 }
 
 void stage_deliver(struct stage *stage, uint32_t link, const uint8_t *bytes, size_t size)

@@ -107,6 +107,16 @@ void puppet_say(struct stage *stage, uint32_t puppet, struct sl_writer *writer, 
 void puppet_deliver(struct stage *stage, uint32_t puppet, const uint8_t *bytes, size_t size);        /* over this puppet's link */
 void stage_deliver(struct stage *stage, uint32_t link, const uint8_t *bytes, size_t size);
 
+/* What a HELLO says, to be changed by a test before the puppet signs the ADVERT in it and writes the body. */
+struct introduction { uint64_t time_us; struct sl_advert advert; };
+struct introduction puppet_introduction(const struct stage *stage, uint32_t puppet);
+void puppet_write_hello(const struct stage *stage, uint32_t puppet, struct sl_writer *writer, const struct introduction *said);
+size_t puppet_advert(const struct stage *stage, uint32_t puppet, const struct sl_advert *advert, uint8_t out[1024]);
+
+/* A certificate by an operator's secret. */
+size_t stage_admit(const struct stage *stage, const uint8_t issuer_secret[64], const uint8_t subject[32], uint64_t expires_s,
+                   uint8_t out[SL_PEER_CERTIFICATE_MAX]);
+
 /* What the core did. */
 void stage_forget(struct stage *stage);                              /* counts and frames start from zero */
 uint32_t stage_count(const struct stage *stage, enum sl_message_type type);

@@ -421,11 +421,9 @@ Test(formation, ignores_proposals_of_unknown_and_banned_peers)
     prepare();
     forge_destroy(&forged);
     forged = forge_new(stage, 6, (const uint32_t[]){PUPPET_SELF, 6, 1, 2}, 4);       /* admitted, but not in the view */
-    struct sl_hello hello = {.time_us = stage->now_us, .certificate = stage->puppets[6].certificate, .certificate_size = stage->puppets[6].certificate_size};
-    memcpy(hello.sign_public, stage->puppets[6].sign_public, 32);
-    memcpy(hello.transport_public, stage->puppets[6].transport_public, 32);
+    struct introduction hello = puppet_introduction(stage, 6);
     struct sl_writer writer = puppet_begin(stage, 6, SL_MESSAGE_HELLO, forged->epoch, NULL);
-    sl_write_hello(&writer, &hello);
+    puppet_write_hello(stage, 6, &writer, &hello);
     puppet_say(stage, 6, &writer, SL_MESSAGE_HELLO);
     cr_assert_neq(stage->link[6], 0, "a stranger with a certificate may connect");
     propose();
@@ -789,15 +787,15 @@ Test(formation, refuses_a_roster_with_a_bad_signature)
 
 Test(formation, refuses_a_roster_with_a_foreign_or_expired_certificate)
 {
-    uint8_t invite_public[32], invite_secret[64], seed[32] = {5}, certificate[SL_PEER_CERTIFICATE_MAX];
-    crypto_sign_seed_keypair(invite_public, invite_secret, seed);
+    uint8_t other_public[32], other_secret[64], seed[32] = {6}, certificate[SL_PEER_CERTIFICATE_MAX];
+    crypto_sign_seed_keypair(other_public, other_secret, seed);
     for (int which = 0; which < 2; which++) {
         to_joined();
-        const uint8_t *issuer = which == 0 ? invite_secret : stage->operator_secret;
+        const uint8_t *issuer = which == 0 ? other_secret : stage->operator_secret;
         uint64_t expires_s = which == 0 ? UINT32_MAX : stage->now_us / 1000000 - 1;
         struct sl_join join = forge_join_body(forged, forge_member(forged, 1));
         join.certificate = certificate;
-        join.certificate_size = sl_certificate_issue(stage->config.network_id, issuer, invite_secret, stage->puppets[1].id, expires_s, certificate);
+        join.certificate_size = stage_admit(stage, issuer, stage->puppets[1].id, expires_s, certificate);
         forge_join(forged, forge_member(forged, 1), &join);
         forge_roster(forged);
         expect_refused(which == 0 ? "another operator" : "expired");

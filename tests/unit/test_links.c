@@ -51,20 +51,17 @@ static uint32_t n_waiting(void)
     return n;
 }
 
-static struct sl_hello hello_of(uint32_t puppet, uint64_t time_us)
+static struct introduction hello_of(uint32_t puppet, uint64_t time_us)
 {
-    const struct sl_identity *identity = &stage->puppets[puppet];
-    struct sl_hello hello = {.time_us = time_us, .certificate = identity->certificate, .certificate_size = identity->certificate_size};
-    memcpy(hello.sign_public, identity->sign_public, 32);
-    memcpy(hello.transport_public, identity->transport_public, 32);
-    memcpy(hello.address, identity->address, sizeof hello.address);
+    struct introduction hello = puppet_introduction(stage, puppet);
+    hello.time_us = time_us;
     return hello;
 }
 
-static void say_hello(uint32_t puppet, const struct sl_hello *hello)
+static void say_hello(uint32_t puppet, const struct introduction *hello)
 {
     struct sl_writer writer = puppet_begin(stage, puppet, SL_MESSAGE_HELLO, stage_epoch(stage), NULL);
-    sl_write_hello(&writer, hello);
+    puppet_write_hello(stage, puppet, &writer, hello);
     puppet_say(stage, puppet, &writer, SL_MESSAGE_HELLO);
 }
 
@@ -199,7 +196,7 @@ Test(links, keeps_its_partners_when_the_table_is_full)
 
 Test(links, lets_an_admitted_stranger_in_by_its_hello)
 {
-    struct sl_hello hello = hello_of(STRANGER, stage->now_us);
+    struct introduction hello = hello_of(STRANGER, stage->now_us);
     say_hello(STRANGER, &hello);
     pull(STRANGER);
 
@@ -221,29 +218,28 @@ enum lie { LIE_CERTIFICATE, LIE_OPERATOR, LIE_EXPIRED, LIE_SUBJECT, LIE_TRANSPOR
 
 Test(links, hangs_up_a_stranger_whose_hello_does_not_hold)
 {
-    uint8_t invite_public[32], invite_secret[64], seed[32] = {5}, certificate[SL_PEER_CERTIFICATE_MAX];
-    crypto_sign_seed_keypair(invite_public, invite_secret, seed);
+    uint8_t other_public[32], other_secret[64], seed[32] = {6}, certificate[SL_PEER_CERTIFICATE_MAX];
+    crypto_sign_seed_keypair(other_public, other_secret, seed);
     for (uint32_t lie = 0; lie < LIE_COUNT; lie++) {
         uint32_t puppet = STRANGER + lie, signer = lie == LIE_FROM ? STRANGER + LIE_COUNT : puppet;
         const struct sl_identity *identity = &stage->puppets[puppet];
-        struct sl_hello hello = hello_of(puppet, stage->now_us);
+        struct introduction hello = hello_of(puppet, stage->now_us);
         if (lie == LIE_CERTIFICATE) {
             memcpy(certificate, identity->certificate, identity->certificate_size);
             certificate[identity->certificate_size / 2] ^= 1;
-            hello.certificate = certificate;
+            hello.advert.certificate = certificate;
         }
         if (lie == LIE_OPERATOR || lie == LIE_EXPIRED || lie == LIE_SUBJECT) {
-            const uint8_t *issuer = lie == LIE_OPERATOR ? invite_secret : stage->operator_secret;
+            const uint8_t *issuer = lie == LIE_OPERATOR ? other_secret : stage->operator_secret;
             const uint8_t *subject = lie == LIE_SUBJECT ? stage->puppets[puppet + 1].id : identity->id;
-            hello.certificate_size = sl_certificate_issue(stage->config.network_id, issuer, invite_secret, subject,
-                                                          lie == LIE_EXPIRED ? stage->now_us / 1000000 - 1 : UINT32_MAX, certificate);
-            hello.certificate = certificate;
+            hello.advert.certificate_size = stage_admit(stage, issuer, subject, lie == LIE_EXPIRED ? stage->now_us / 1000000 - 1 : UINT32_MAX, certificate);
+            hello.advert.certificate = certificate;
         }
-        if (lie == LIE_TRANSPORT) memcpy(hello.transport_public, stage->puppets[0].transport_public, 32);
+        if (lie == LIE_TRANSPORT) memcpy(hello.advert.transport_public, stage->puppets[0].transport_public, 32);
         stage_connect(stage, puppet);
         uint32_t link = stage->link[puppet];
         struct sl_writer writer = puppet_begin(stage, signer, SL_MESSAGE_HELLO, stage_epoch(stage), NULL);
-        sl_write_hello(&writer, &hello);
+        puppet_write_hello(stage, signer, &writer, &hello);
         size_t size = puppet_seal(stage, signer, &writer, SL_MESSAGE_HELLO);
         if (lie == LIE_SIGNATURE) stage->out[size - 1] ^= 1;
         stage_deliver(stage, link, stage->out, size);
@@ -258,9 +254,9 @@ Test(links, hangs_up_a_known_peer_that_says_it_is_another)
 {
     stage_connect(stage, 0);
     uint32_t link = stage->link[0];
-    struct sl_hello hello = hello_of(1, stage->now_us);
+    struct introduction hello = hello_of(1, stage->now_us);
     struct sl_writer writer = puppet_begin(stage, 1, SL_MESSAGE_HELLO, stage_epoch(stage), NULL);
-    sl_write_hello(&writer, &hello);
+    puppet_write_hello(stage, 1, &writer, &hello);
     size_t size = puppet_seal(stage, 1, &writer, SL_MESSAGE_HELLO);
     stage_deliver(stage, link, stage->out, size);
 
@@ -340,7 +336,7 @@ Test(links, closes_the_first_inbound_link_of_a_peer_when_a_second_comes)
 
 Test(links, closes_the_first_link_of_a_stranger_when_a_second_has_proven_the_same_identity)
 {
-    struct sl_hello hello = hello_of(STRANGER, stage->now_us);
+    struct introduction hello = hello_of(STRANGER, stage->now_us);
     uint32_t first = stage_inbound(stage, stage->puppets[STRANGER].transport_public);
     say_hello(STRANGER, &hello);
     uint32_t second = stage_inbound(stage, stage->puppets[STRANGER].transport_public);
@@ -381,7 +377,7 @@ Test(links, prefers_the_newest_link_to_a_peer)
 static void hellos(uint32_t n, int64_t off_us)
 {
     for (uint32_t i = 0; i < n; i++) {
-        struct sl_hello hello = hello_of(i, (uint64_t)((int64_t)stage->now_us + off_us));
+        struct introduction hello = hello_of(i, (uint64_t)((int64_t)stage->now_us + off_us));
         say_hello(i, &hello);
     }
 }
@@ -421,7 +417,7 @@ Test(links, does_not_doubt_its_clock_for_the_word_of_two_or_of_a_minority)
     cr_assert_not(stage_status(stage).stalled, "two could both be wrong");
 
     for (uint32_t i = 2; i < 5; i++) {
-        struct sl_hello hello = hello_of(i, stage->now_us);
+        struct introduction hello = hello_of(i, stage->now_us);
         say_hello(i, &hello);
     }
     cr_assert_not(stage_status(stage).stalled, "two of five");
@@ -430,7 +426,7 @@ Test(links, does_not_doubt_its_clock_for_the_word_of_two_or_of_a_minority)
 static void hello_with(uint32_t *puppet, uint32_t n, int64_t off_us)
 {
     for (uint32_t i = 0; i < n; i++, (*puppet)++) {
-        struct sl_hello hello = hello_of(*puppet, (uint64_t)((int64_t)stage->now_us + off_us));
+        struct introduction hello = hello_of(*puppet, (uint64_t)((int64_t)stage->now_us + off_us));
         say_hello(*puppet, &hello);
     }
 }
@@ -475,7 +471,7 @@ Test(links, minds_no_clock_that_is_off_by_an_epoch_or_less)
 
 Test(links, is_not_shaken_by_absurd_times)
 {
-    struct sl_hello hello = hello_of(0, UINT64_MAX);
+    struct introduction hello = hello_of(0, UINT64_MAX);
     say_hello(0, &hello);
     hello = hello_of(1, 0);
     say_hello(1, &hello);
@@ -495,7 +491,7 @@ Test(links, tells_its_time_once_on_each_inbound_link_also_to_a_peer_that_restart
 {
     for (int i = 0; i < 3; i++) {
         stage_forget(stage);
-        struct sl_hello hello = hello_of(0, stage->now_us);
+        struct introduction hello = hello_of(0, stage->now_us);
         say_hello(0, &hello);
         say_hello(0, &hello);
         cr_assert_eq(stage_count_to(stage, SL_MESSAGE_HELLO, 0), 1, "link %d: a peer whose clock is wrong must hear ours", i);
@@ -573,12 +569,12 @@ Test(links, a_banned_peer_is_hung_up_and_stays_out)
 Test(links, a_banned_peer_does_not_come_back_under_another_transport_key)
 {
     stage_control(stage, SL_CONTROL_BAN, 2);
-    struct sl_hello hello = hello_of(2, stage->now_us);
-    memcpy(hello.transport_public, stage->puppets[STRANGER].transport_public, 32);
+    struct introduction hello = hello_of(2, stage->now_us);
+    memcpy(hello.advert.transport_public, stage->puppets[STRANGER].transport_public, 32);
     stage_connect(stage, STRANGER);
     uint32_t link = stage->link[STRANGER];
     struct sl_writer writer = puppet_begin(stage, 2, SL_MESSAGE_HELLO, stage_epoch(stage), NULL);
-    sl_write_hello(&writer, &hello);
+    puppet_write_hello(stage, 2, &writer, &hello);
     size_t size = puppet_seal(stage, 2, &writer, SL_MESSAGE_HELLO);
     stage_deliver(stage, link, stage->out, size);
 

@@ -362,15 +362,15 @@ Test(pull, refuses_an_aggregate_without_the_identity_that_was_drawn)
 
 Test(pull, refuses_members_that_were_not_admitted)
 {
-    uint8_t invite_public[32], invite_secret[64], seed[32] = {5}, certificate[SL_PEER_CERTIFICATE_MAX];
-    crypto_sign_seed_keypair(invite_public, invite_secret, seed);
+    uint8_t other_public[32], other_secret[64], seed[32] = {6}, certificate[SL_PEER_CERTIFICATE_MAX];
+    crypto_sign_seed_keypair(other_public, other_secret, seed);
     for (int which = 0; which < 3; which++) {
         to_pulling_with(N_LISTED);
         struct sl_identity *stranger = &stage->puppets[N_LISTED], kept = *stranger;
-        const uint8_t *issuer = which == 0 ? invite_secret : stage->operator_secret;
+        const uint8_t *issuer = which == 0 ? other_secret : stage->operator_secret;
         uint64_t expires_s = which == 1 ? stage->now_us / 1000000 - 1 : UINT32_MAX;
         const uint8_t *subject = which == 2 ? stage->puppets[0].id : stranger->id;
-        stranger->certificate_size = (uint32_t)sl_certificate_issue(stage->config.network_id, issuer, invite_secret, subject, expires_s, certificate);
+        stranger->certificate_size = (uint32_t)stage_admit(stage, issuer, subject, expires_s, certificate);
         memcpy(stranger->certificate, certificate, stranger->certificate_size);
         forge_aggregate(forged);
         *stranger = kept;
