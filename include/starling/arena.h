@@ -21,6 +21,10 @@ struct sl_arena sl_arena_over(void *block, size_t size);
 /* n_items * item_size bytes aligned to `align` (a power of two, relative to address), zeroed. NULL when the block is too small or the product overflows. */
 void *sl_arena_take(struct sl_arena *arena, size_t n_items, size_t item_size, size_t align);
 
+/* The same, but what lies there stays: for large tables of which only a part is ever written, so that the rest costs no memory. */
+void *sl_arena_reserve(struct sl_arena *arena, size_t n_items, size_t item_size, size_t align);
+
+#define SL_RESERVE(arena, type, n_items) ((type *)sl_arena_reserve((arena), (n_items), sizeof(type), alignof(type)))
 #define SL_TAKE(arena, type, n_items) ((type *)sl_arena_take((arena), (n_items), sizeof(type), alignof(type)))
 
 #endif

@@ -9,7 +9,7 @@ struct sl_arena sl_arena_over(void *block, size_t size)
     return (struct sl_arena){.base = block, .size = size, .used = 0};
 }
 
-void *sl_arena_take(struct sl_arena *arena, size_t n_items, size_t item_size, size_t align)
+void *sl_arena_reserve(struct sl_arena *arena, size_t n_items, size_t item_size, size_t align)
 {
     assert(align && (align & (align - 1)) == 0);
 
@@ -23,5 +23,11 @@ void *sl_arena_take(struct sl_arena *arena, size_t n_items, size_t item_size, si
     arena->used = start + bytes;
     if (!arena->base) return NULL;          /* a counting arena */
 
-    return memset(arena->base + start, 0, bytes);
+    return arena->base + start;
+}
+
+void *sl_arena_take(struct sl_arena *arena, size_t n_items, size_t item_size, size_t align)
+{
+    void *items = sl_arena_reserve(arena, n_items, item_size, align);
+    return items ? memset(items, 0, n_items * item_size) : NULL;
 }

@@ -46,23 +46,17 @@ struct sl_view_peer *sl_view_find_key(const struct sl_view *view, const uint8_t 
     return entry ? &view->peers[entry - 1] : NULL;
 }
 
-struct sl_view_peer *sl_view_add(struct sl_view *view, const struct sl_peer *from)
+/* Room for one more, with its id and key indexed; NULL when there is none. */
+static struct sl_view_peer *append(struct sl_view *view, const uint8_t id[32], const uint8_t transport_public[32])
 {
-    struct sl_view_peer *peer = sl_view_find(view, from->id);
-    if (peer) return peer;
-    if (view->n_peers == view->n_peers_max || sl_view_find_key(view, from->transport_public)) {
+    if (view->n_peers == view->n_peers_max) {
         view->overflowed = true;
         return NULL;
     }
-
-    peer = &view->peers[view->n_peers];
+    struct sl_view_peer *peer = &view->peers[view->n_peers];
     *peer = (struct sl_view_peer){0};
-    memcpy(peer->id, from->id, 32);
-    memcpy(peer->sign_public, from->sign_public, 32);
-    memcpy(peer->transport_public, from->transport_public, 32);
-    memcpy(peer->address, from->address, sizeof peer->address);
-    peer->address[sizeof peer->address - 1] = 0;
-    sl_hash_once("certificate", from->certificate, from->certificate_size, peer->certificate_hash);
+    memcpy(peer->id, id, 32);
+    memcpy(peer->transport_public, transport_public, 32);
 
     uint32_t entry = ++view->n_peers;
     view->by_id[slot_of(view, view->by_id, offsetof(struct sl_view_peer, id), peer->id)] = entry;
@@ -70,9 +64,118 @@ struct sl_view_peer *sl_view_add(struct sl_view *view, const struct sl_peer *fro
     return peer;
 }
 
+struct sl_view_peer *sl_view_add(struct sl_view *view, const struct sl_peer *from)
+{
+    struct sl_view_peer *peer = sl_view_find(view, from->id);
+    if (peer) return peer;
+    if (sl_view_find_key(view, from->transport_public)) {
+        view->overflowed = true;
+        return NULL;
+    }
+    peer = append(view, from->id, from->transport_public);
+    if (!peer) return NULL;
+
+    memcpy(peer->sign_public, from->sign_public, 32);
+    memcpy(peer->address, from->address, sizeof peer->address);
+    peer->address[sizeof peer->address - 1] = 0;
+    sl_hash_once("certificate", from->certificate, from->certificate_size, peer->certificate_hash);
+    peer->prepared = peer->proven = true;
+    return peer;
+}
+
+/* Removing one key from a table of open addressing would tear the chains of others: all are entered anew. Who is leaving owns no key. */
+static void index_all(struct sl_view *view)
+{
+    memset(view->by_id, 0, sizeof *view->by_id * view->n_slots);
+    memset(view->by_key, 0, sizeof *view->by_key * view->n_slots);
+    for (uint32_t i = 0; i < view->n_peers; i++) {
+        const struct sl_view_peer *peer = &view->peers[i];
+        view->by_id[slot_of(view, view->by_id, offsetof(struct sl_view_peer, id), peer->id)] = i + 1;
+        if (!peer->leaving) view->by_key[slot_of(view, view->by_key, offsetof(struct sl_view_peer, transport_public), peer->transport_public)] = i + 1;
+    }
+}
+
+static void set_key(struct sl_view *view, struct sl_view_peer *peer, const uint8_t transport_public[32])
+{
+    memcpy(peer->transport_public, transport_public, 32);
+    index_all(view);
+}
+
+static void take_news(struct sl_view_peer *peer, const struct sl_descriptor *news)
+{
+    memcpy(peer->sign_public, news->sign_public, 32);
+    memcpy(peer->certificate_hash, news->certificate_hash, 32);
+    memcpy(peer->address, news->address, sizeof peer->address);
+    memcpy(peer->name, news->name, sizeof peer->name);
+    peer->sequence = news->sequence;
+    peer->until_s = news->until_s;
+    peer->expires_s = news->expires_s;
+}
+
+struct sl_view_peer *sl_view_learn(struct sl_view *view, const struct sl_descriptor *news)
+{
+    struct sl_view_peer *peer = sl_view_find(view, news->id), *holder = sl_view_find_key(view, news->transport_public);
+    if (!peer && holder) return NULL;
+    if (!peer) peer = append(view, news->id, news->transport_public);
+    if (!peer || news->sequence <= peer->sequence) return peer;
+
+    bool is_movable = !peer->proven || peer->misses >= SL_VIEW_MISSES_DEAD;
+    if (!holder && is_movable) {
+        set_key(view, peer, news->transport_public);
+        peer->proven = false;
+    }
+    take_news(peer, news);
+    return peer;
+}
+
+struct sl_view_peer *sl_view_prove(struct sl_view *view, const struct sl_descriptor *news)
+{
+    struct sl_view_peer *rival = sl_view_find_key(view, news->transport_public), *peer = sl_view_find(view, news->id);
+    bool is_rival = rival && rival != peer;
+    if (is_rival && rival->proven) return NULL;
+    if (is_rival) {
+        rival->leaving = true;
+        index_all(view);
+    }
+    if (!peer) peer = append(view, news->id, news->transport_public);
+    if (!peer) return NULL;
+
+    bool is_moved = peer->leaving || !sl_hash_equal(peer->transport_public, news->transport_public);
+    peer->leaving = false;
+    if (is_moved) set_key(view, peer, news->transport_public);
+    if (news->sequence > peer->sequence) take_news(peer, news);
+    peer->proven = true;
+    return peer;
+}
+
+struct sl_descriptor sl_view_descriptor(const struct sl_view_peer *peer)
+{
+    struct sl_descriptor out = {.sequence = peer->sequence, .until_s = peer->until_s, .expires_s = peer->expires_s};
+    memcpy(out.id, peer->id, 32);
+    memcpy(out.sign_public, peer->sign_public, 32);
+    memcpy(out.transport_public, peer->transport_public, 32);
+    memcpy(out.certificate_hash, peer->certificate_hash, 32);
+    memcpy(out.address, peer->address, sizeof out.address);
+    memcpy(out.name, peer->name, sizeof out.name);
+    return out;
+}
+
+uint32_t sl_view_sweep(struct sl_view *view)
+{
+    uint32_t n_kept = 0, n_before = view->n_peers;
+    for (uint32_t i = 0; i < n_before; i++) {
+        if (view->peers[i].leaving) continue;
+        if (n_kept != i) view->peers[n_kept] = view->peers[i];
+        n_kept++;
+    }
+    view->n_peers = n_kept;
+    if (n_kept != n_before) index_all(view);
+    return n_before - n_kept;
+}
+
 bool sl_view_is_live(const struct sl_view_peer *peer)
 {
-    return !peer->banned && peer->misses < SL_VIEW_MISSES_DEAD;
+    return !peer->banned && !peer->leaving && peer->misses < SL_VIEW_MISSES_DEAD;
 }
 
 uint32_t sl_view_count_live(const struct sl_view *view)
@@ -176,7 +279,7 @@ struct sl_view_peer *sl_view_draw_dead(const struct sl_view *view, struct sl_rng
     struct sl_view_peer *drawn = NULL;
     for (uint32_t i = 0, n_hits = 0; i < view->n_peers; i++) {
         struct sl_view_peer *peer = &view->peers[i];
-        if (peer->banned || sl_view_is_live(peer)) continue;
+        if (peer->banned || peer->leaving || sl_view_is_live(peer)) continue;
         if (sl_rng_below(rng, ++n_hits) == 0) drawn = peer;
     }
     return drawn;

@@ -8,12 +8,13 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/rng.h"
+#include "overlay/descriptor.h"
 #include "starling/arena.h"
 #include "starling/config.h"
 
 /*
  * The peer view: a bounded table of identities this node knows, and the ring on which cohorts are formed. Not a failure detector of its own: the core
- * tells it whom it heard and whom it missed.
+ * tells it whom it heard and whom it missed. Peers may be added at any time; they leave only in sl_view_sweep(), so pointers hold between two of those.
  */
 /* Token bucket: how many messages a peer may still send us. */
 struct sl_view_quota { uint64_t filled_us; uint32_t used; };
@@ -28,6 +29,17 @@ struct sl_view_peer {
     struct sl_view_quota quota;
     int32_t clock_off_ms;                /* its clock against ours, from HELLO */
     bool clock_known, banned;
+    bool prepared;                       /* on the operator's list: stays */
+    bool proven;                         /* its transport key is its own: it said HELLO over it, or the list says so */
+    bool leaving;                        /* marked: gone with the next sweep, and no peer until then */
+    char name[SL_NAME_MAX];
+    uint64_t sequence, until_s;          /* of its newest ADVERT; 0 none */
+    uint64_t expires_s;                  /* of its certificate; 0 unknown */
+    uint64_t asked_us;                   /* last VIEW_PULL to it */
+    uint64_t epoch;                      /* highest epoch in one of its messages */
+    uint32_t rtt_us;                     /* smoothed; 0 unknown */
+    uint32_t refused;                    /* messages */
+    uint64_t bytes_sent, bytes_received;
 };
 
 struct sl_view {
@@ -49,13 +61,27 @@ enum { SL_VIEW_MISSES_DEAD = 3 };
 /* Carves the tables; false when the arena is too small. */
 bool sl_view_init(struct sl_view *view, struct sl_arena *arena, uint32_t n_peers_max);
 
-/* Adds an identity; one that is here already stays as it is. NULL when the view is full or somebody else has this transport key. */
+/* Adds an identity of the operator's list; one that is here already stays as it is. NULL when the view is full or somebody else has this transport key. */
 struct sl_view_peer *sl_view_add(struct sl_view *view, const struct sl_peer *peer);
+
+/* Adds an identity that was heard of, or takes what is new of one that is here (a higher sequence; another transport key only while the old one is not proven, or leads
+ * to nobody). NULL
+ * when the view is full (then it is `overflowed`) or somebody else has this transport key (then it is not). */
+struct sl_view_peer *sl_view_learn(struct sl_view *view, const struct sl_descriptor *descriptor);
+
+/* The same for an identity that has proven its transport key over a connection. A rival that only claimed the key is marked as leaving; NULL when the rival
+ * has proven it, too. */
+struct sl_view_peer *sl_view_prove(struct sl_view *view, const struct sl_descriptor *descriptor);
+
+struct sl_descriptor sl_view_descriptor(const struct sl_view_peer *peer);
+
+/* Removes the leaving. Returns their number. The ring must be laid anew before it is used again. */
+uint32_t sl_view_sweep(struct sl_view *view);
 
 struct sl_view_peer *sl_view_find(const struct sl_view *view, const uint8_t id[32]);
 struct sl_view_peer *sl_view_find_key(const struct sl_view *view, const uint8_t transport_public[32]);
 
-bool sl_view_is_live(const struct sl_view_peer *peer);       /* not banned, fewer than SL_VIEW_MISSES_DEAD misses in a row */
+bool sl_view_is_live(const struct sl_view_peer *peer);       /* neither banned nor leaving, fewer than SL_VIEW_MISSES_DEAD misses in a row */
 uint32_t sl_view_count_live(const struct sl_view *view);
 
 /* Lays the ring of an epoch: position = H("pos", network, epoch, id), live peers and this node in order. */
