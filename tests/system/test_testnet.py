@@ -12,8 +12,9 @@ import unittest
 
 from kit import BUILD, TESTNET, call, write_toy
 
-REPORT_KEYS = ["schema_version", "accuracy", "nodes", "cohorts", "node_epochs", "wall_s"]
-NODE_KEYS = ["id", "accuracy", "own_accuracy", "epochs", "bytes_sent", "bytes_received", "cpu_s", "rss_max_bytes", "signature_checks"]
+REPORT_KEYS = ["schema_version", "accuracy", "nodes", "cohorts", "node_epochs", "wall_s", "epochs", "run"]
+NODE_KEYS = ["id", "accuracy", "own_accuracy", "epochs", "bytes_sent", "bytes_received", "cpu_s", "rss_max_bytes", "signature_checks",
+             "name", "rows", "classes"]
 EPOCHS = 6
 
 
@@ -122,7 +123,7 @@ class Testnet(unittest.TestCase):
         self.assertTrue(all(address.startswith("127.0.0.1:") for address in addresses), addresses)
 
     def test_bad_arguments_get_a_sentence_and_exit_code_4(self):
-        for words, sentence in [(["up"], "there is: run"), ([], "a command is needed"), (["run", "-n", "2"], "required"),
+        for words, sentence in [(["upp"], "there is: demo, run, up"), ([], "a command is needed"), (["run", "-n", "2"], "required"),
                                 (["run", "-n", "0", "--data", "x", "--epochs", "1", "--dir", "/tmp/none"], "-n must be"),
                                 (["run", "-n", "2", "--data", "/nowhere.csv", "--epochs", "1", "--build", BUILD,
                                   "--dir", os.path.join(self.folder.name, "none")], "/nowhere.csv"),

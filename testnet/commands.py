@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: MIT
+"""Commands on a network that is there: look at it, hurt it, end it."""
+
+import json
+import os
+import shutil
+import sys
+import time
+
+import faults
+import gather
+import interrupts
+import isolation
+import report
+import scenario
+from live import PRIVACY, number, size_text
+from network import Network
+from options import simple_options
+from programs import Refusal
+
+COLUMNS = ["NODE", "STATE", "PID", "ADDRESS", "EPOCH", "SCORE", "COHORTS", "PEERS", "SENT", "RECEIVED"]
+
+
+def nodes_named(network, text):
+    """ "4", "n004", "0-3", "1,5" or "all" """
+    plain = ",".join(part[1:].lstrip("0") or "0" if part.startswith("n") and part[1:].isdigit() else part for part in text.split(","))
+    numbers = scenario.Line([], len(network.nodes), network.epoch_seconds).nodes_in(plain)
+    if numbers is None:
+        raise Refusal(f"'{text}' names no node of this network: use 4, 0-3, 1,5 or all, numbered from 0 to {len(network.nodes) - 1}")
+    return [network.nodes[i] for i in sorted(set(numbers))]
+
+
+def on_nodes(name, what, example, act):
+    """A command that does one thing to the nodes it names."""
+    def command(words):
+        arguments = simple_options(name, words, what, example, ("NODES", "4, 0-3, 1,5 or all, numbered from 0"))
+        network = Network(arguments.dir)
+        for node in nodes_named(network, arguments.what):
+            act(network, node, arguments)
+            print(network.facts["deeds"][-1]["text"])
+        return 0
+    return command
+
+
+def restart_node(network, node, arguments):
+    if network.facts["stopped"]:
+        raise Refusal("this network has ended: `testnet up` starts a new one")
+    if not faults.restart(network, node, arguments.state):
+        raise Refusal(f"the network's epochs are over: {node.name} would have nothing to do")
+
+
+kill = on_nodes("kill", "Ends nodes as a power failure would: kill -9.", "testnet/testnet kill 3", lambda network, node, _: faults.kill(network, node))
+pause = on_nodes("pause", "Stops nodes where they are (SIGSTOP), until `resume`.", "testnet/testnet pause 2,5",
+                 lambda network, node, _: faults.pause(network, node))
+resume = on_nodes("resume", "Lets paused nodes go on.", "testnet/testnet resume all", lambda network, node, _: faults.resume(network, node))
+restart = on_nodes("restart", "Brings dead nodes back, with the state on their disk.", "testnet/testnet restart 3", restart_node)
+
+
+def partition(words):
+    arguments = simple_options("partition", words, "Cuts the wires between groups of nodes, until `heal`. Needs a network that was started with --netns.",
+                               "testnet/testnet partition 0-3/4-7", ("GROUPS", "groups such as 0-3/4-7, or a share such as 0.5"))
+    network = Network(arguments.dir)
+    try:
+        groups = scenario.Line([arguments.what], len(network.nodes), network.epoch_seconds).take_groups()
+    except scenario.Misfit as misfit:
+        raise Refusal(f"partition {arguments.what}: wanted: {misfit.wanted} (nodes 0 .. {len(network.nodes) - 1})") from misfit
+    faults.partition(network, groups)
+    print(network.facts["deeds"][-1]["text"])
+    return 0
+
+
+def heal(words):
+    network = Network(simple_options("heal", words, "Joins all wires again.", "testnet/testnet heal").dir)
+    faults.heal(network)
+    print("healed")
+    return 0
+
+
+# ---- looking ----
+
+def state_of(network, node):
+    if network.is_waiting(node):
+        return "waiting"
+    if network.is_running(node):
+        return "paused" if network.entry(node)["paused"] else "running"
+    return network.death(node) or "ended"
+
+
+def facts_of(network, node, gatherer, answer):
+    """One row of `status`: from the node itself, else from its log."""
+    entry, first = network.entry(node), network.facts["first_epoch"]
+    epochs = gatherer.of(node)
+    last = epochs[max(epochs)] if epochs else {}
+    row = {"node": node.name, "state": state_of(network, node), "pid": entry["pid"] if network.is_running(node) else None, "address": entry["address"],
+           "epoch": max(epochs) - first + 1 if epochs and first else None, "score": last.get("own_score"),
+           "with_aggregate": sum(facts.get("aggregate", False) for facts in epochs.values()), "epochs": len(epochs), "peers": last.get("peers"),
+           "bytes_sent": None, "bytes_received": None, "health": node.alarm if node.alarm and node.alarm_epoch == node.newest else None}
+    if answer:
+        row.update(peers=answer["peers"]["live"], bytes_sent=answer["traffic"]["bytes_sent"], bytes_received=answer["traffic"]["bytes_received"],
+                   health=answer["health"]["reason"])
+    return row
+
+
+def rows_of(network):
+    gatherer = gather.Gatherer(network)
+    gatherer.read_logs()
+    folders = [node.folder if network.is_running(node) and not network.entry(node)["paused"] else None for node in network.nodes]
+    answers = gather.ask(network.programs.client, folders, "status")
+    return [facts_of(network, node, gatherer, answer) for node, answer in zip(network.nodes, answers)]
+
+
+def cells_of(row):
+    sizes = [size_text(row[key]) if row[key] is not None else "-" for key in ("bytes_sent", "bytes_received")]
+    return [row["node"], row["state"], row["pid"] or "-", row["address"], row["epoch"] or "-", number(row["score"], 3),
+            f"{row['with_aggregate']}/{row['epochs']}", "-" if row["peers"] is None else row["peers"], *sizes]
+
+
+def status(words):
+    arguments = simple_options("status", words, "A line per node: is it alive, what has it learned, whom does it see?", "testnet/testnet status")
+    network = Network(arguments.dir)
+    rows = rows_of(network)
+    if arguments.json:
+        print(json.dumps({"schema_version": 1, "status": "ok", "data": {"nodes": rows, "faults": isolation.describe(network.facts["faults"])}}, indent=1))
+        return 0
+    settings = network.facts["settings"]
+    print(f"{network.folder}: {len(network.running())} of {len(network.nodes)} nodes run, {settings['model']} on {settings['data']}, {settings['split']}")
+    print(PRIVACY)
+    cut = isolation.describe(network.facts["faults"])
+    if cut:
+        print(f"in force: {cut}")
+    print()
+    table = [COLUMNS] + [[str(cell) for cell in cells_of(row)] for row in rows]
+    widths = [max(len(line[i]) for line in table) for i in range(len(COLUMNS))]
+    for line in table:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
+    for row in rows:
+        if row["health"]:
+            print(f"{row['node']}: {row['health']}")
+    return 0
+
+
+def logs(words):
+    arguments = simple_options("logs", words, "The log of a node.", "testnet/testnet logs 3 --follow", ("NODE", "its number, from 0"))
+    node = nodes_named(Network(arguments.dir), arguments.what)[0]
+    for line in node.last_words(arguments.lines):
+        print(line)
+    if not arguments.follow:
+        return 0
+    sys.stdout.flush()
+    try:
+        with open(node.log_path, encoding="utf-8", errors="replace") as log:
+            log.seek(0, os.SEEK_END)
+            while True:
+                print(log.read(), end="", flush=True)
+                time.sleep(0.2)
+    except KeyboardInterrupt:
+        return 0
+
+
+def make_report(words):
+    arguments = simple_options("report", words, "Writes report.json and report.html of what has happened so far.", "testnet/testnet report")
+    network = Network(arguments.dir)
+    gatherer = gather.Gatherer(network)
+    gatherer.ask_nodes()
+    made, path = report.make(network, gatherer)
+    if arguments.json:
+        print(json.dumps(made, indent=1))
+        return 0
+    if network.running():
+        print(f"{len(network.running())} nodes are still learning: the score on the test data is measured when they end")
+    report.tell(network, made, path, print)
+    return 0
+
+
+# ---- ending ----
+
+def down(words):
+    network = Network(simple_options("down", words, "Ends the nodes that `up` or `run` started, and nothing else; writes the report.", "testnet/testnet down").dir)
+    interrupts.ignore()
+    gatherer = gather.Gatherer(network)
+    gatherer.ask_nodes()
+    n_stopped = network.stop()
+    network.remove_wires()
+    if not network.facts["stopped"]:
+        network.set_facts(stopped=time.time())
+    print(f"stopped {n_stopped} nodes")
+    if any(node.has_finished() for node in network.nodes):
+        report.tell(network, *report.make(network, gatherer), print)
+    return 0
+
+
+def clean(words):
+    network = Network(simple_options("clean", words, "Removes the folder of a network that has ended.", "testnet/testnet clean").dir)
+    if network.running():
+        raise Refusal(f"{len(network.running())} nodes run in {network.folder}: `testnet down --dir {network.folder}` ends them first")
+    network.remove_wires()
+    shutil.rmtree(network.folder)
+    print(f"removed {network.folder}")
+    return 0

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: MIT
+"""The command line: every command's options, and what is refused before anything happens."""
+
+import argparse
+import os
+import shutil
+
+import isolation
+import scenario
+from programs import Refusal, seconds_of
+from state import State, is_running
+
+FOLDER = os.path.join(os.path.expanduser("~"), ".cache", "starling-testnet")
+NETWORK, DEMO = os.path.join(FOLDER, "net"), os.path.join(FOLDER, "demo")
+NO_ATTACK = "--attack is not part of this version: there is no program yet that lies to its peers on purpose; faults of honest nodes are in `--scenario`"
+
+EXIT_CODES = "exit codes: 0 every surviving node finished, 1 one crashed, stuck or was stopped, 4 bad arguments or data"
+
+
+def new_parser(name, what, example, codes=None):
+    return argparse.ArgumentParser(prog=f"testnet {name}", description=what, formatter_class=argparse.RawDescriptionHelpFormatter,
+                                   epilog=f"example:\n  {example}" + (f"\n\n{codes}" if codes else ""), allow_abbrev=False)
+
+
+def add_network(parser, n_required=True):
+    parser.add_argument("-n", "--nodes", type=int, required=n_required, help="number of nodes")
+    parser.add_argument("--data", required=n_required, help="CSV or NPY, a folder of IDX files or IMAGES,LABELS, plain or .gz; or fashion-mnist")
+    parser.add_argument("--split", default="iid", help="iid, dirichlet:ALPHA, shards:K, quantity:ALPHA, by:COLUMN or by:FILE:COLUMN (default iid)")
+    parser.add_argument("--model", default="softmax", help="softmax, mlp:H1[,H2] or ridge (default softmax)")
+    parser.add_argument("--aggregator", metavar="RULE", help="mean, median, trmean or geomed: the same as --set merge.rule=RULE")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the split, of the first model and of drawn faults (default 1)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="an option of all nodes; may be given again")
+    parser.add_argument("--test", help="public test data; without it the test part of IDX data, else a fifth of the rows is kept back")
+    parser.add_argument("--label", default="last", help="label column of a CSV: last, first, a number from 0, or a name (default last)")
+    parser.add_argument("--scale", default="none", help="none, divide:X or standard (default none)")
+    parser.add_argument("--impute", help="number that stands for missing values; without it they are refused")
+    parser.add_argument("--epoch-length", default="2s", help="length of an epoch (default 2s)")
+    add_common(parser)
+    parser.add_argument("--netns", action="store_true", help="a network namespace per node, whose wires can be cut; needs root")
+    parser.add_argument("--drop", type=float, default=0, metavar="SHARE", help="share of all packets that is lost, from the beginning; implies --netns")
+    parser.add_argument("--delay", metavar="TIME", help="delay of every packet, like 40ms; implies --netns and needs the kernel's netem")
+    parser.add_argument("--attack", help=argparse.SUPPRESS)
+
+
+def add_common(parser):
+    parser.add_argument("--dir", default=NETWORK, help=f"folder for all that the network owns; new or empty (default {NETWORK})")
+    parser.add_argument("--build", help="build folder with the programs (default build-testnet, which is made)")
+    parser.add_argument("-v", "--verbose", action="store_true", help="nodes log every event, not only a line per epoch")
+
+
+def add_faults(parser):
+    parser.add_argument("--scenario", metavar="FILE", help="what goes wrong and when, as for `starling-sim run`")
+    parser.add_argument("--kill-every", metavar="TIME", help="kill -9 a node drawn by the seed each time; it is back after an epoch")
+
+
+def run_options(words):
+    parser = new_parser("run", "Runs N real nodes on this machine, reachable from this machine only, and reports what they learned.",
+                        "testnet/testnet run -n 8 --data fashion-mnist --split dirichlet:0.3 --model mlp:32 --epochs 20 \\\n"
+                        "      --scale divide:255 --dir /tmp/net", EXIT_CODES)
+    add_network(parser)
+    parser.add_argument("--epochs", type=int, required=True, help="epochs to run")
+    add_faults(parser)
+    parser.add_argument("--json", action="store_true", help="print the report as JSON on standard output, all else on standard error")
+    return check_network(parser.parse_args(words))
+
+
+def up_options(words):
+    parser = new_parser("up", "Starts N real nodes in the background, on this machine only, and returns.",
+                        "testnet/testnet up -n 8 --data fashion-mnist --scale divide:255 --model mlp:64\n  testnet/testnet status")
+    add_network(parser)
+    parser.add_argument("--epochs", type=int, help="nodes end by themselves after so many epochs (default: when told)")
+    add_faults(parser)
+    arguments = parser.parse_args(words)
+    for option, value in (("--scenario", arguments.scenario), ("--kill-every", arguments.kill_every)):
+        if value:
+            raise Refusal(f"{option} needs somebody who carries it out, and `up` leaves nobody behind: use `testnet run {option} {value}`")
+    return check_network(arguments)
+
+
+def demo_options(words):
+    parser = new_parser("demo", "Builds what is missing, lets 8 real nodes on loopback learn Fashion-MNIST for about three minutes, and shows what they learned.",
+                        "testnet/testnet demo")
+    parser.add_argument("--epochs", type=int, default=60, help="epochs to run (default 60)")
+    parser.add_argument("--epoch-length", default="2.5s", help="length of an epoch (default 2.5s)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the split and of the first model (default 1)")
+    parser.add_argument("--plain", action="store_true", help="a line per epoch instead of a table that is redrawn")
+    add_common(parser)
+    parser.set_defaults(dir=DEMO)
+    arguments = parser.parse_args(words)
+    chosen = {"nodes": 8, "data": "fashion-mnist", "split": "dirichlet:0.5", "model": "mlp:64", "aggregator": None, "test": None, "label": "last",
+              "scale": "divide:255", "impute": None, "set": ["train.steps=100", "train.lr=0.2", "train.batch=64"], "netns": False, "drop": 0,
+              "delay": None, "attack": None, "scenario": None, "kill_every": None, "json": False}
+    for key, value in chosen.items():
+        setattr(arguments, key, value)
+    return check_network(arguments, may_replace=True)
+
+
+def check_network(arguments, may_replace=False):
+    arguments.dir = os.path.abspath(arguments.dir)
+    arguments.epoch_seconds = seconds_of("--epoch-length", arguments.epoch_length)
+    if arguments.attack:
+        raise Refusal(NO_ATTACK)
+    if not 1 <= arguments.nodes <= 1024:
+        raise Refusal("-n must be 1 to 1024")
+    if arguments.epochs is not None and arguments.epochs < 1:
+        raise Refusal("--epochs must be 1 or more")
+    if not 0 <= arguments.drop <= 1:
+        raise Refusal(f"--drop {arguments.drop}: must be a share from 0 to 1, such as 0.02")
+    arguments.plan = plan_of(arguments)
+    check_isolation(arguments)
+    check_folder(arguments.dir, may_replace)
+    return arguments
+
+
+def plan_of(arguments):
+    """All faults in the order of time; what only the simulator can do is refused here."""
+    faults = []
+    if arguments.scenario:
+        faults = scenario.read(arguments.scenario, arguments.nodes, arguments.epoch_seconds)
+        scenario.refuse_impossible(faults, arguments.scenario)
+    if arguments.kill_every:
+        every = seconds_of("--kill-every", arguments.kill_every)
+        faults += scenario.kills(every, arguments.nodes, arguments.epochs, arguments.epoch_seconds, arguments.seed)
+    return sorted(faults, key=lambda fault: fault.at)
+
+
+def check_isolation(arguments):
+    """Sets arguments.netns where something needs it, or refuses with what asked for it and why it cannot be had."""
+    cut = scenario.first_of(arguments.plan, scenario.NEED_NETWORK)
+    late = scenario.first_of(arguments.plan, ("delay",))
+    askers = [("--netns", arguments.netns), (f"--drop {arguments.drop}", arguments.drop), (f"--delay {arguments.delay}", arguments.delay),
+              (f"{arguments.scenario}:{cut.line}: {cut.verb}" if cut else "", cut)]
+    asker = next((words for words, asked in askers if asked), None)
+    if not asker:
+        return
+    reason = isolation.why_not()
+    if reason:
+        raise Refusal(f"{asker} is refused: {reason}")
+    if arguments.nodes > isolation.NODES_MAX:
+        raise Refusal(f"-n {arguments.nodes}: at most {isolation.NODES_MAX} nodes can have namespaces of their own")
+    if arguments.delay or late:
+        reason = isolation.why_no_delay()
+        if reason:
+            raise Refusal(f"--delay {arguments.delay} is refused: {reason}" if arguments.delay else f"{arguments.scenario}:{late.line}: delay is refused: {reason}")
+    arguments.netns = True
+
+
+def check_folder(folder, may_replace):
+    if not os.path.isdir(folder) or not os.listdir(folder):
+        return
+    state = State(folder)
+    if not state.exists():
+        raise Refusal(f"--dir {folder} is not empty: name a new folder, or remove what is in it")
+    alive = [node["name"] for node in state.read()["nodes"] if is_running(node)]
+    if alive:
+        raise Refusal(f"--dir {folder} is not empty: {len(alive)} nodes run in it; `testnet down --dir {folder}` ends them")
+    if not may_replace:
+        raise Refusal(f"--dir {folder} is not empty: it holds a network that has ended; `testnet clean --dir {folder}` removes it")
+    shutil.rmtree(folder)
+
+
+def simple_options(name, words, what, example, argument=None):
+    """Commands on a network that is there."""
+    parser = new_parser(name, what, example)
+    if argument:
+        parser.add_argument("what", metavar=argument[0], help=argument[1])
+    parser.add_argument("--dir", default=NETWORK, help=f"the network's folder (default {NETWORK})")
+    if name in ("status", "report"):
+        parser.add_argument("--json", action="store_true", help="as JSON")
+    if name == "logs":
+        parser.add_argument("-f", "--follow", action="store_true", help="go on as the node goes on, until Ctrl-C")
+        parser.add_argument("--lines", type=int, default=20, help="how many (default 20)")
+    if name == "restart":
+        parser.add_argument("--state", default="current", choices=["current", "old", "no"], help="what it finds on its disk (default current)")
+    arguments = parser.parse_args(words)
+    arguments.dir = os.path.abspath(arguments.dir)
+    return arguments
