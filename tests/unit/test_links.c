@@ -14,7 +14,7 @@ static struct forged *forged;
 
 static void make_stage(void)
 {
-    stage = stage_new(&(struct stage_options){.n_puppets = 40, .n_listed = N_LISTED, .seed = 1, .settings = {"link.max=8", "outbox.size=6"}});
+    stage = stage_new(&(struct stage_options){.n_puppets = 40, .n_listed = N_LISTED, .seed = 3, .settings = {"link.max=8", "outbox.size=6"}});
     stage_start(stage);
 }
 
