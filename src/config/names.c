@@ -12,22 +12,6 @@ static bool is_plain(unsigned char c)
     return c > ' ' && c != 0x7f && c != ',' && c != '%' && c != '"';
 }
 
-static char *put_name(char *at, const char *name)
-{
-    static const char digits[] = "0123456789ABCDEF";
-    for (; *name; name++) {
-        unsigned char c = (unsigned char)*name;
-        if (is_plain(c)) {
-            *at++ = (char)c;
-            continue;
-        }
-        *at++ = '%';
-        *at++ = digits[c >> 4];
-        *at++ = digits[c & 15];
-    }
-    return at;
-}
-
 static int hex_digit(char c)
 {
     if (c >= '0' && c <= '9') return c - '0';
@@ -69,6 +53,15 @@ void sl_names_finish(struct sl_names *names)
     *names = (struct sl_names){0};
 }
 
+const char *sl_names_letter(char c, char out[4])
+{
+    static const char digits[] = "0123456789ABCDEF";
+    unsigned char byte = (unsigned char)c;
+    if (is_plain(byte)) memcpy(out, (char[]){c, 0}, 2);
+    else memcpy(out, (char[]){'%', digits[byte >> 4], digits[byte & 15], 0}, 4);
+    return out;
+}
+
 char *sl_names_join(char *const *names, uint32_t n)
 {
     size_t size = 1;
@@ -78,7 +71,12 @@ char *sl_names_join(char *const *names, uint32_t n)
 
     for (uint32_t i = 0; i < n; i++) {
         if (i > 0) *at++ = ',';
-        at = put_name(at, names[i]);
+        for (const char *letter = names[i]; *letter; letter++) {
+            char spelled[4];
+            size_t length = strlen(sl_names_letter(*letter, spelled));
+            memcpy(at, spelled, length);
+            at += length;
+        }
     }
     *at = 0;
     return line;

@@ -17,6 +17,9 @@ enum { SL_NAMES_LINE_MAX = 1 << 20 };
 
 void sl_names_finish(struct sl_names *names);
 
+/* How one character of a name is spelled: as itself, or %XX. Returns `out`. */
+const char *sl_names_letter(char c, char out[4]);
+
 /* The line on the heap; NULL when memory is short. A line of more than SL_NAMES_LINE_MAX bytes is not read back: see to that. */
 char *sl_names_join(char *const *names, uint32_t n);
 

@@ -6,6 +6,8 @@
 #include "data/partition.h"
 #include "data_files.h"
 
+#define TEXT(text) ((char[]){text})     /* names are owned, so not const */
+
 TestSuite(dataset, .init = make_folder, .fini = remove_folder);
 
 static const struct sl_read_options classify = {.task = SL_TASK_CLASSIFY};
@@ -189,7 +191,7 @@ Test(dataset, reads_public_tables_as_they_come)
 
 Test(dataset, numbers_its_classes_as_a_network_does_that_has_more_of_them)
 {
-    char *names[] = {"bird", "cat", "dog"};
+    char *names[] = {TEXT("bird"), TEXT("cat"), TEXT("dog")};
     struct sl_dataset d = read_text("1,2,dog\n3,4,cat\n5,6,dog\n", classify);
     cr_assert_eq(d.labels[0], 1, "by itself the file would call a dog 1");
 
@@ -202,7 +204,7 @@ Test(dataset, numbers_its_classes_as_a_network_does_that_has_more_of_them)
 
 Test(dataset, with_a_class_that_the_network_does_not_know_stays_as_it_is)
 {
-    char *names[] = {"bird", "cat"};
+    char *names[] = {TEXT("bird"), TEXT("cat")};
     struct sl_dataset d = read_text("1,2,dog\n3,4,cat\n", classify);
 
     cr_assert_eq(sl_dataset_number_classes(&d, names, 2, why, sizeof why), SL_ERROR_MISMATCH);
