@@ -326,16 +326,35 @@ static void *open_context(uint32_t link_max)
     return zsys_init();
 }
 
+/* Asked at every handshake, some hundred times a second at most. */
+static bool is_banned(const void *context, const uint8_t transport_key[32])
+{
+    const struct runtime *runtime = context;
+    struct sl_status status;
+    struct sl_peer_status peer;
+    if (!runtime->node) return false;
+
+    sl_node_status(runtime->node, &status);
+    for (uint32_t i = 0; status.peers_banned > 0 && i < status.peers_known; i++) {
+        sl_node_peer(runtime->node, i, &peer);
+        if (peer.state == SL_PEER_BANNED && memcmp(peer.transport_public, transport_key, 32) == 0) return true;
+    }
+    return false;
+}
+
 static int open_links(struct runtime *runtime, void *context, char *why, size_t why_size)
 {
     struct sl_setup *setup = runtime->setup;
     uint64_t silence_us = SILENCE_EPOCHS * setup->config.epoch_us;
+    uint32_t inbound_max = setup->config.link_inbound < setup->config.link_max ? setup->config.link_inbound : setup->config.link_max;
     struct sl_links_setup links = {.context = context, .listen = setup->config.listen, .transport_public = setup->identity.transport_public,
                                    .transport_secret = setup->transport_secret, .link_max = setup->config.link_max,
+                                   .inbound_max = inbound_max, .caps_local = strcmp(setup->config.link_local, "no") == 0,
+                                   .bytes_per_s = sl_links_bytes_per_s(&setup->config, setup->model->dim(&setup->config.shape)),
                                    .silence_max_us = silence_us > silence_min_us ? silence_us : silence_min_us};
     struct sl_links_sink sink = {.context = runtime, .on_change = on_link_change, .on_message = on_link_message};
 
-    if (sl_zap_open(&runtime->zap, context, setup->peers, setup->n_peers) != SL_OK)
+    if (sl_zap_open(&runtime->zap, context, is_banned, runtime) != SL_OK)
         return SL_FAIL(SL_ERROR_IO, why, why_size, "cannot open the door keeper's socket (%s)", zmq_strerror(errno));
     int error = sl_links_new(&links, &sink, &runtime->links, why, why_size);
     if (error != SL_OK) return error;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/zap.h"
 
-#include <stdbool.h>
 #include <string.h>
 #include <zmq.h>
 
@@ -43,17 +42,16 @@ static bool field_is(const struct request *request, enum field field, const char
     return request->sizes[field] == strlen(text) && memcmp(request->fields[field], text, request->sizes[field]) == 0;
 }
 
-static bool is_listed(const struct sl_zap *zap, const uint8_t key[32])
+/* A request in proper form: only libzmq can send one, and a wrong one is a bug, but the door stays shut. */
+static bool is_whole(const struct request *request)
 {
-    for (uint32_t i = 0; i < zap->n_peers; i++)
-        if (memcmp(zap->peers[i].transport_public, key, 32) == 0) return true;
-    return false;
+    return request->n_fields == FIELD_COUNT && field_is(request, FIELD_VERSION, "1.0") && field_is(request, FIELD_DOMAIN, SL_ZAP_DOMAIN) &&
+           field_is(request, FIELD_MECHANISM, "CURVE") && request->sizes[FIELD_KEY] == 32;
 }
 
 static bool is_welcome(const struct sl_zap *zap, const struct request *request)
 {
-    return request->n_fields == FIELD_COUNT && field_is(request, FIELD_VERSION, "1.0") && field_is(request, FIELD_DOMAIN, SL_ZAP_DOMAIN) &&
-           field_is(request, FIELD_MECHANISM, "CURVE") && request->sizes[FIELD_KEY] == 32 && is_listed(zap, request->fields[FIELD_KEY]);
+    return is_whole(request) && !(zap->is_banned && zap->is_banned(zap->context, request->fields[FIELD_KEY]));
 }
 
 static void answer(void *socket, const struct request *request, bool welcome)
@@ -65,14 +63,14 @@ static void answer(void *socket, const struct request *request, bool welcome)
     zmq_send(socket, "1.0", 3, ZMQ_SNDMORE);
     zmq_send(socket, request->fields[FIELD_REQUEST], request_size, ZMQ_SNDMORE);
     zmq_send(socket, welcome ? "200" : "400", 3, ZMQ_SNDMORE);
-    zmq_send(socket, welcome ? "OK" : "not listed", welcome ? 2 : 10, ZMQ_SNDMORE);
+    zmq_send(socket, welcome ? "OK" : "banned", welcome ? 2 : 6, ZMQ_SNDMORE);
     zmq_send(socket, user, strlen(user), ZMQ_SNDMORE);
     zmq_send(socket, "", 0, 0);
 }
 
-int sl_zap_open(struct sl_zap *zap, void *context, const struct sl_peer *peers, uint32_t n_peers)
+int sl_zap_open(struct sl_zap *zap, void *zmq_context, bool (*is_banned)(const void *context, const uint8_t transport_key[32]), const void *context)
 {
-    *zap = (struct sl_zap){.socket = zmq_socket(context, ZMQ_REP), .peers = peers, .n_peers = n_peers};
+    *zap = (struct sl_zap){.socket = zmq_socket(zmq_context, ZMQ_REP), .is_banned = is_banned, .context = context};
     if (!zap->socket) return SL_ERROR_IO;
     if (zmq_bind(zap->socket, "inproc://zeromq.zap.01") == 0) return SL_OK;
 
@@ -85,6 +83,7 @@ void sl_zap_turn(struct sl_zap *zap)
     struct request request;
     for (uint32_t i = 0; i < ANSWERS_PER_TURN && receive(zap->socket, &request); i++) {
         bool welcome = is_welcome(zap, &request);
+        zap->n_admitted += welcome;
         zap->n_refused += !welcome;
         answer(zap->socket, &request, welcome);
     }
