@@ -28,7 +28,8 @@ enum {
     BYTES_PER_S_MIN = 256 * 1024,
     SMALL_PER_EPOCH = 65536,                     /* bytes, on top: 128 messages that carry no vector */
     VECTORS_SPARE = 4,                           /* times the vectors of an epoch: those asked for again, and chunks' envelopes */
-    BURST_S = 16,                                /* the bucket holds this many seconds' worth: 4 MiB at the floor */
+    BURST_MIN = 4 * 1024 * 1024,
+    FILL_MAX_MS = 3600000,                       /* longer rests fill no more */
     CHARGE_MIN = 512                             /* bytes: a small message costs us no less than this */
 };
 
@@ -82,29 +83,31 @@ static int bind_router(struct sl_links *links, char *why, size_t why_size)
 
 /* ---- budgets ---- */
 
-uint64_t sl_links_bytes_per_s(const struct sl_config *config, uint32_t dim)
+struct sl_links_budget sl_links_budget_of(const struct sl_config *config, uint32_t dim)
 {
     uint64_t n = config->block_size != 0 && config->block_size < dim ? config->block_size : dim;
     uint64_t n_vectors = (uint64_t)VECTORS_SPARE * (config->cohort_max_size + config->merge_pulls);
     uint64_t per_epoch = n_vectors * (n * sizeof(uint32_t) + SL_MESSAGE_MAX - SL_CHUNK_ELEMENTS * sizeof(uint32_t)) + SMALL_PER_EPOCH;
-    return BYTES_PER_S_MIN + per_epoch * 1000 / (config->epoch_us / 1000);
+    return (struct sl_links_budget){.bytes_per_s = BYTES_PER_S_MIN + per_epoch * 1000 / (config->epoch_us / 1000), .burst = BURST_MIN + per_epoch};
 }
 
-static uint64_t bytes_per_s(const struct sl_links *links)
+static struct sl_links_budget at_least_the_floor(struct sl_links_budget budget)
 {
-    return links->setup.bytes_per_s > BYTES_PER_S_MIN ? links->setup.bytes_per_s : BYTES_PER_S_MIN;
+    if (budget.bytes_per_s < BYTES_PER_S_MIN) budget.bytes_per_s = BYTES_PER_S_MIN;
+    if (budget.burst < BURST_MIN) budget.burst = BURST_MIN;
+    return budget;
 }
 
 void sl_links_fill(const struct sl_links *links, struct sl_budget *budget, uint64_t now_us)
 {
-    *budget = (struct sl_budget){.left = bytes_per_s(links) * BURST_S, .filled_us = now_us};
+    *budget = (struct sl_budget){.left = links->setup.budget.burst, .filled_us = now_us};
 }
 
 bool sl_links_charge(const struct sl_links *links, struct sl_budget *budget, size_t size, uint64_t now_us)
 {
-    uint64_t most = bytes_per_s(links) * BURST_S, since_ms = now_us > budget->filled_us ? (now_us - budget->filled_us) / 1000 : 0;
-    uint64_t gained = since_ms < 1000 * BURST_S ? since_ms * bytes_per_s(links) / 1000 : most;
-    budget->left = budget->left + gained < most ? budget->left + gained : most;
+    uint64_t since_ms = now_us > budget->filled_us ? (now_us - budget->filled_us) / 1000 : 0, most = links->setup.budget.burst;
+    uint64_t gained = (since_ms < FILL_MAX_MS ? since_ms : FILL_MAX_MS) * links->setup.budget.bytes_per_s / 1000;
+    budget->left = gained < most - budget->left ? budget->left + gained : most;
     budget->filled_us += since_ms * 1000;                /* the fraction is kept for next time */
 
     uint64_t cost = size > CHARGE_MIN ? size : CHARGE_MIN;
@@ -136,6 +139,7 @@ int sl_links_new(const struct sl_links_setup *setup, const struct sl_links_sink 
     if (!links) return SL_FAIL(SL_ERROR_NO_MEMORY, why, why_size, "not enough memory for the connections");
 
     links->setup = *setup;
+    links->setup.budget = at_least_the_floor(setup->budget);
     links->sink = *sink;
     links->n_max = setup->link_max + setup->link_max / 2 + 64;       /* more than the node keeps: links it does not know of yet, or that are bad */
     links->inbound = calloc(links->n_max, sizeof *links->inbound);

@@ -21,6 +21,11 @@
  */
 struct sl_links;
 
+/* What one link may send us: a token bucket of bytes. Never less than 256 KiB/s and 4 MiB at once. */
+struct sl_links_budget {
+    uint64_t bytes_per_s, burst;
+};
+
 struct sl_links_setup {
     void *context;                       /* of ZeroMQ */
     const char *listen;                  /* "127.0.0.1:7400" */
@@ -28,7 +33,7 @@ struct sl_links_setup {
     uint32_t link_max;
     uint32_t inbound_max;                /* connections of others; 0: link_max */
     bool caps_local;                     /* peers at loopback and private addresses are capped per address like all others */
-    uint64_t bytes_per_s;                /* a link may send us this much on average; less than the floor of 256 KiB/s, or 0: the floor */
+    struct sl_links_budget budget;       /* zeros: the floor */
     uint64_t silence_max_us;             /* an inbound link is given up after this long without a frame */
 };
 
@@ -40,8 +45,8 @@ struct sl_links_sink {
     void (*on_note)(void *context, uint32_t link, const char *text);     /* why a link ended or was refused, for the log; may be NULL */
 };
 
-/* What a peer of this network may send a node per second: far more than the protocol asks for, with vectors of `dim` coordinates or of a block. */
-uint64_t sl_links_bytes_per_s(const struct sl_config *config, uint32_t dim);
+/* For this network: far more than the protocol asks for, with vectors of `dim` coordinates or of a block. */
+struct sl_links_budget sl_links_budget_of(const struct sl_config *config, uint32_t dim);
 
 /* Binds. SL_ERROR_EXISTS (the port is taken), SL_ERROR_BAD_ARGUMENT (address), SL_ERROR_NO_MEMORY, SL_ERROR_IO, with a sentence in `why`. */
 int sl_links_new(const struct sl_links_setup *setup, const struct sl_links_sink *sink, struct sl_links **out, char *why, size_t why_size);

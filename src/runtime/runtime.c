@@ -350,7 +350,7 @@ static int open_links(struct runtime *runtime, void *context, char *why, size_t 
     struct sl_links_setup links = {.context = context, .listen = setup->config.listen, .transport_public = setup->identity.transport_public,
                                    .transport_secret = setup->transport_secret, .link_max = setup->config.link_max,
                                    .inbound_max = inbound_max, .caps_local = strcmp(setup->config.link_local, "no") == 0,
-                                   .bytes_per_s = sl_links_bytes_per_s(&setup->config, setup->model->dim(&setup->config.shape)),
+                                   .budget = sl_links_budget_of(&setup->config, setup->model->dim(&setup->config.shape)),
                                    .silence_max_us = silence_us > silence_min_us ? silence_us : silence_min_us};
     struct sl_links_sink sink = {.context = runtime, .on_change = on_link_change, .on_message = on_link_message};
 
