@@ -178,7 +178,12 @@ Test(envelope, holds_every_type_to_its_size)
     };
     for (int i = 0; i < SAMPLE_TYPES; i++) {
         uint32_t type = sample_types[i];
-        bool is_signed = type < SL_MESSAGE_AGGREGATE;
+        static const bool rows[] = {
+#define X(name, number, is_signed, size_max, help) [number] = is_signed,
+#include "wire/messages.def"
+#undef X
+        };
+        bool is_signed = rows[type];
         for (uint32_t over = 0; over <= 1; over++) {
             struct sl_writer writer = begin_by_hand(8, 1, type);
             size_t rest = size_max[type] + over - writer.size - (is_signed ? 66 : 2);
@@ -336,11 +341,31 @@ Test(envelope, seals_nothing_that_its_type_does_not_allow)
     cr_assert_eq(sl_envelope_seal(&writer, SL_MESSAGE_RELEASED, sign_secret), 0);
 }
 
+/* What others may pass on, or what decides a cohort, carries a signature; what its link proves does not. */
+Test(envelope, signs_what_is_passed_on_and_not_what_the_link_proves)
+{
+    static const enum sl_message_type is_signed[] = {SL_MESSAGE_HELLO, SL_MESSAGE_ADVERT, SL_MESSAGE_JOIN}, is_not[] = {
+        SL_MESSAGE_VIEW_PULL, SL_MESSAGE_VIEW, SL_MESSAGE_PING, SL_MESSAGE_PONG};
+    struct sl_envelope envelope;
+    for (size_t i = 0; i < sizeof is_signed / sizeof *is_signed; i++) {
+        size_t size = sample_message(is_signed[i], SAMPLE_SMALL, message);
+        cr_assert_eq(sl_envelope_open(message, size, sample_network, &envelope), SL_OK);
+        cr_assert(sl_envelope_verify(&envelope, sign_public), "%s", sl_message_name(is_signed[i]));
+    }
+    for (size_t i = 0; i < sizeof is_not / sizeof *is_not; i++) {
+        size_t size = sample_message(is_not[i], SAMPLE_SMALL, message);
+        cr_assert_eq(sl_envelope_open(message, size, sample_network, &envelope), SL_OK);
+        cr_assert_null(envelope.signature, "%s", sl_message_name(is_not[i]));
+        cr_assert_not(sl_envelope_verify(&envelope, sign_public), "%s", sl_message_name(is_not[i]));
+    }
+}
+
 Test(envelope, knows_the_names_of_its_types)
 {
     cr_assert_str_eq(sl_message_name(SL_MESSAGE_PROPOSE), "PROPOSE");
     cr_assert_str_eq(sl_message_name(SL_MESSAGE_CHUNK), "CHUNK");
     cr_assert_null(sl_message_name(0));
-    cr_assert_null(sl_message_name(2));
+    cr_assert_str_eq(sl_message_name(SL_MESSAGE_VIEW_PULL), "VIEW_PULL");
+    cr_assert_null(sl_message_name(7));
     cr_assert_null(sl_message_name(UINT32_MAX));
 }
