@@ -101,6 +101,10 @@ def tell_curves(network, gatherer, say):
     means = [sum(scores) / len(scores) if scores else None for scores in epochs]
     lowest = [min(scores) if scores else None for scores in epochs]
     say(f"  {network.facts['settings']['score']} on the rows each node keeps back, by epoch: * mean, . lowest node")
+    known = sorted(value for value in lowest if value is not None)
+    floor = known[len(known) // 20] if known else 0          # the first epochs, in which nobody knows anything, would flatten all the rest
+    lowest = [None if value is None else max(value, floor) for value in lowest]
+    means = [None if value is None else max(value, floor) for value in means]
     for line in plot([lowest, means], ".*"):
         say("  " + line)
 
