@@ -192,7 +192,6 @@ static enum sl_cut decide(struct sl_door *door, const struct sl_caller *caller, 
 enum sl_cut sl_door_enter(struct sl_door *door, const struct sl_caller *caller, uint64_t now_us, struct sl_caller *shed)
 {
     *shed = (struct sl_caller){0};
-    door->n_accepted += !caller->outbound;
     enum sl_cut cut = decide(door, caller, now_us, shed);
     door->n_cut[cut]++;
     if (cut != SL_CUT_NONE) return cut;

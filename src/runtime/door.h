@@ -56,7 +56,7 @@ struct sl_door {
     struct sl_caller *callers;               /* callers_max */
     struct sl_door_bucket all, groups[SL_DOOR_GROUPS];
     uint64_t open_us;                        /* since when silence counts: nobody reads messages before; 0 not yet */
-    uint64_t n_accepted, n_cut[SL_CUT_COUNT];
+    uint64_t n_accepted, n_cut[SL_CUT_COUNT];        /* the guard counts the first */
 };
 
 /* `callers`: limits->callers_max entries that live as long as the door. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE                  /* SO_COOKIE */
+#define _GNU_SOURCE                  /* SO_COOKIE, pthread_setname_np */
 #include "runtime/guard.h"
 
 #include <arpa/inet.h>
@@ -179,6 +179,7 @@ static void enter(struct sl_guard *guard, struct sl_caller *caller)
 static void on_accepted(struct sl_guard *guard, int descriptor)
 {
     struct sl_caller caller = {.descriptor = descriptor, .cookie = sl_guard_cookie(descriptor)};
+    guard->door.n_accepted++;
     if (descriptor < 0 || guard->port == 0 || own_port(descriptor) != guard->port || !peer_address(descriptor, caller.address)) return;
     enter(guard, &caller);
 }
@@ -300,6 +301,7 @@ static void *run(void *argument)
                               {.fd = guard->wakes, .events = ZMQ_POLLIN}};
     uint64_t patrolled_us = 0, looked_us = 0;
     bool is_busy = false;
+    pthread_setname_np(pthread_self(), "starling-guard");
     while (take_orders(guard)) {
         long wait_ms = is_busy ? PATROL_MS : sl_door_is_quiet(&guard->door) ? -1 : SILENCE_MS;
         zmq_poll(items, is_busy ? 2 : 3, wait_ms);
