@@ -395,7 +395,7 @@ static int check_forms(const struct sl_config *config, char *why, size_t why_siz
     return SL_OK;
 }
 
-int sl_config_check(const struct sl_config *config, char *why, size_t why_size)
+int sl_config_check_network(const struct sl_config *config, char *why, size_t why_size)
 {
     if (!why) why_size = 0;
 
@@ -403,6 +403,17 @@ int sl_config_check(const struct sl_config *config, char *why, size_t why_size)
     if (!error) error = check_cohort(config, why, why_size);
     if (!error) error = check_forms(config, why, why_size);
     return error;
+}
+
+int sl_config_check(const struct sl_config *config, char *why, size_t why_size)
+{
+    if (!why) why_size = 0;
+
+    int error = sl_config_check_network(config, why, why_size);
+    if (error) return error;
+    if (config->link_inbound > config->link_max)
+        return refuse_order("link.inbound", config->link_inbound, "at most", "link.max", config->link_max, why, why_size);
+    return SL_OK;
 }
 
 /* ---- public: the list of options ---- */

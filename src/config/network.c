@@ -125,7 +125,7 @@ static int check_scaling(const struct sl_config *config, const struct sl_scaling
 static int check_whole(const char *path, const struct sl_config *config, const struct sl_scaling *scaling, char *why, size_t why_size)
 {
     char sentence[SL_TEXT_MAX];
-    int error = sl_config_check(config, sentence, sizeof sentence);      /* its rules concern network options only */
+    int error = sl_config_check_network(config, sentence, sizeof sentence);
     if (!error) error = check_scaling(config, scaling, sentence, sizeof sentence);
     if (error) snprintf(why, why_size, "%s: %s", path, sentence);
     return error;
@@ -417,31 +417,39 @@ static int check_complete(const char *path, struct draft *draft, char *why, size
     return check_whole(path, &draft->config, &draft->scaling, why, why_size);
 }
 
-int sl_network_read(const char *path, struct sl_config *config, struct sl_scaling *scaling, char *why, size_t why_size)
+int sl_network_parse(char *text, size_t size, const char *name, struct sl_config *config, struct sl_scaling *scaling, char *why, size_t why_size)
 {
-    assert(sl_config_count() <= OPTIONS_MAX);
+    assert(sl_config_count() <= OPTIONS_MAX && text[size] == 0);
     if (!why) why_size = 0;
 
     struct draft draft = {.config = *config};
+    int error = SL_OK;
+    if (strlen(text) != size) {
+        snprintf(why, why_size, "%s is not a network descriptor: it holds zero bytes", name);
+        error = SL_ERROR_FORMAT;
+    }
+    if (!error) error = read_lines(name, text, &draft, why, why_size);
+    if (!error) error = check_complete(name, &draft, why, why_size);
+    if (error) {
+        sl_scaling_finish(&draft.scaling);
+        return error;
+    }
+    sl_network_id(&draft.config, &draft.scaling, draft.config.network_id);
+    *config = draft.config;
+    *scaling = draft.scaling;
+    return SL_OK;
+}
+
+int sl_network_read(const char *path, struct sl_config *config, struct sl_scaling *scaling, char *why, size_t why_size)
+{
+    if (!why) why_size = 0;
+
     size_t size = 0;
     int error = SL_OK;
     char *text = load(path, &size, &error, why, why_size);
     if (!text) return error;
 
-    if (strlen(text) != size) {
-        snprintf(why, why_size, "%s is not a network descriptor: it holds zero bytes", path);
-        error = SL_ERROR_FORMAT;
-    }
-    if (!error) error = read_lines(path, text, &draft, why, why_size);
-    if (!error) error = check_complete(path, &draft, why, why_size);
+    error = sl_network_parse(text, size, path, config, scaling, why, why_size);
     free(text);
-    if (error) {
-        sl_scaling_finish(&draft.scaling);
-        return error;
-    }
-
-    sl_network_id(&draft.config, &draft.scaling, draft.config.network_id);
-    *config = draft.config;
-    *scaling = draft.scaling;
-    return SL_OK;
+    return error;
 }

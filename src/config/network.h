@@ -27,7 +27,7 @@ void sl_network_id(const struct sl_config *config, const struct sl_scaling *scal
 int sl_network_write(const char *path, const struct sl_config *config, const struct sl_scaling *scaling, char *why, size_t why_size);
 int sl_network_read(const char *path, struct sl_config *config, struct sl_scaling *scaling, char *why, size_t why_size);
 
-/* The same from bytes in memory (they are changed while being read); `name` stands for the path in sentences. */
+/* The same from `size` bytes in memory with a zero behind them (they are changed while being read); `name` stands for the path in sentences. */
 int sl_network_parse(char *text, size_t size, const char *name, struct sl_config *config, struct sl_scaling *scaling, char *why, size_t why_size);
 
 #endif

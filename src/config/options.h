@@ -28,6 +28,9 @@ uint32_t sl_config_count(void);
 const struct sl_option *sl_config_option(uint32_t i);                /* i < sl_config_count(); order of options.def */
 const struct sl_option *sl_config_find(const char *key);             /* or NULL */
 
+/* The part of sl_config_check() that concerns the network's options: what must hold of a descriptor, whatever a node chooses. */
+int sl_config_check_network(const struct sl_config *config, char *why, size_t why_size);
+
 /* "whole number, 1 .. 16", "one of mean|median", ...: what a value must look like, without the default. Returns the length needed, like snprintf. */
 size_t sl_option_range(const struct sl_option *option, char *out, size_t size);
 

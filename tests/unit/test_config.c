@@ -257,6 +257,18 @@ Test(config, cohort_sizes_and_radii_must_fit_into_each_other)
     check_refuses("cohort.radius", "1001", "cohort.radius_max");
 }
 
+Test(config, no_more_inbound_links_than_links)
+{
+    check_refuses("link.inbound", "65", "link.inbound (65) must be at most link.max (64)");
+    check_refuses("link.max", "16", "link.inbound (48) must be at most link.max (16)");
+
+    struct sl_config config = fresh();
+    sl_config_set(&config, "link.inbound", "64", NULL, 0);
+    cr_assert_eq(sl_config_check(&config, NULL, 0), SL_OK);
+    sl_config_set(&config, "link.inbound", "65", NULL, 0);
+    cr_assert_eq(sl_config_check_network(&config, NULL, 0), SL_OK, "a descriptor does not answer for what a node chose");
+}
+
 Test(config, a_cohort_of_three_is_refused_even_when_set_past_the_parser)
 {
     struct sl_config config = fresh();

@@ -392,3 +392,39 @@ Test(network, a_full_disk_is_told_from_a_broken_one)
     cr_assert_neq(access(link, F_OK), 0);
     cr_assert_neq(access(path, F_OK), 0);
 }
+
+/* ---- from memory ---- */
+
+Test(network, parsed_from_memory_is_as_read_from_the_file)
+{
+    struct sl_config written = example(), config;
+    struct sl_scaling scaling = {0};
+    char why[512] = "";
+    write_example(&written, NULL);
+    sl_network_id(&written, NULL, written.network_id);
+
+    char *text = load();
+    sl_config_init(&config);
+    cr_assert_eq(sl_network_parse(text, strlen(text), "descriptor", &config, &scaling, why, sizeof why), SL_OK, "%s", why);
+
+    cr_assert_eq(memcmp(config.network_id, written.network_id, 32), 0);
+    cr_assert_eq(memcmp(config.operator_key, written.operator_key, 32), 0);
+    cr_assert_str_eq(config.network_name, "birds = # 1");
+    sl_scaling_finish(&scaling);
+}
+
+Test(network, says_in_whose_text_a_line_is_wrong)
+{
+    struct sl_config config, before;
+    struct sl_scaling scaling = {.n_features = 77};
+    char why[512] = "", text[] = "# one\nnetwork.name = a\nnonsense\n", zero[] = "a\0b";
+    sl_config_init(&config);
+    before = config;
+
+    cr_assert_eq(sl_network_parse(text, sizeof text - 1, "the invite", &config, &scaling, why, sizeof why), SL_ERROR_FORMAT);
+    cr_assert_not_null(strstr(why, "the invite:3: "), "%s", why);
+    cr_assert_eq(sl_network_parse(zero, 3, "the invite", &config, &scaling, why, sizeof why), SL_ERROR_FORMAT);
+    cr_assert_not_null(strstr(why, "zero bytes"), "%s", why);
+    cr_assert_eq(memcmp(&config, &before, sizeof config), 0);
+    cr_assert_eq(scaling.n_features, 77);
+}
