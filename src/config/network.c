@@ -48,6 +48,17 @@ static void put_numbers(const struct sink *sink, const char *key, const float *n
     put(sink, "\n");
 }
 
+static void put_names(const struct sink *sink, const char *key, const struct sl_names *names)
+{
+    for (uint32_t i = 0; i < names->n; i++) {
+        put(sink, i == 0 ? key : ",");
+        if (i == 0) put(sink, " = ");
+        char spelled[4];
+        for (const char *letter = names->names[i]; *letter; letter++) put(sink, sl_names_letter(*letter, spelled));
+    }
+    if (names->n > 0) put(sink, "\n");
+}
+
 static void put_options(const struct sink *sink, const struct sl_config *config)
 {
     for (uint32_t i = 0; i < sl_config_count(); i++) {
@@ -76,15 +87,21 @@ static void put_canonical(const struct sink *sink, const struct sl_config *confi
     }
     put(sink, "\n");
 
-    if (!scaling || scaling->n_features == 0) return;
-    put_numbers(sink, "offset", scaling->offset, scaling->n_features);
-    put_numbers(sink, "factor", scaling->factor, scaling->n_features);
+    if (!scaling) return;
+    if (scaling->n_features > 0) {
+        put_numbers(sink, "offset", scaling->offset, scaling->n_features);
+        put_numbers(sink, "factor", scaling->factor, scaling->n_features);
+    }
+    put_names(sink, "columns", &scaling->columns);
+    put_names(sink, "classes", &scaling->classes);
 }
 
 void sl_scaling_finish(struct sl_scaling *scaling)
 {
     free(scaling->offset);
     free(scaling->factor);
+    sl_names_finish(&scaling->columns);
+    sl_names_finish(&scaling->classes);
     *scaling = (struct sl_scaling){0};
 }
 
@@ -122,11 +139,22 @@ static int check_scaling(const struct sl_config *config, const struct sl_scaling
     return SL_OK;
 }
 
+/* Every feature and every class has its name, or none has. */
+static int check_names(const char *key, const struct sl_names *names, const char *option, uint32_t n, char *why, size_t why_size)
+{
+    if (names->n == 0 || names->n == n) return SL_OK;
+
+    snprintf(why, why_size, "%s holds %u names, but %s is %u; wanted: equally many, or no such line", key, (unsigned)names->n, option, (unsigned)n);
+    return SL_ERROR_FORMAT;
+}
+
 static int check_whole(const char *path, const struct sl_config *config, const struct sl_scaling *scaling, char *why, size_t why_size)
 {
     char sentence[SL_TEXT_MAX];
     int error = sl_config_check_network(config, sentence, sizeof sentence);
     if (!error) error = check_scaling(config, scaling, sentence, sizeof sentence);
+    if (!error && scaling) error = check_names("columns", &scaling->columns, "model.features", config->n_features, sentence, sizeof sentence);
+    if (!error && scaling) error = check_names("classes", &scaling->classes, "model.classes", config->n_classes, sentence, sizeof sentence);
     if (error) snprintf(why, why_size, "%s: %s", path, sentence);
     return error;
 }
@@ -323,6 +351,14 @@ static int read_numbers(const struct line *line, float **out, uint32_t *n_out, c
     return SL_OK;
 }
 
+static int read_names(const struct line *line, struct sl_names *out, char *why, size_t why_size)
+{
+    int error = sl_names_split(line->value, out);
+    if (error == SL_ERROR_NO_MEMORY) return refuse_line(line, error, "not enough memory", why, why_size);
+    if (error) return refuse_line(line, error, "these are no names; wanted: names parted by commas, with %XX for blanks, commas, quotes and percent signs", why, why_size);
+    return SL_OK;
+}
+
 static int refuse_duplicate(const struct line *line, char *why, size_t why_size)
 {
     char sentence[SL_TEXT_MAX];
@@ -371,6 +407,12 @@ static int read_line(const struct line *line, struct draft *draft, char *why, si
     if (strcmp(line->key, "factor") == 0) {
         if (draft->scaling.factor) return refuse_duplicate(line, why, why_size);
         return read_numbers(line, &draft->scaling.factor, &draft->n_factors, why, why_size);
+    }
+    bool is_columns = strcmp(line->key, "columns") == 0;
+    if (is_columns || strcmp(line->key, "classes") == 0) {
+        struct sl_names *names = is_columns ? &draft->scaling.columns : &draft->scaling.classes;
+        if (names->n > 0) return refuse_duplicate(line, why, why_size);
+        return read_names(line, names, why, why_size);
     }
     return read_option(line, draft, why, why_size);
 }

@@ -5,16 +5,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "config/names.h"
 #include "starling/config.h"
 
 /*
- * The network descriptor: one text file that every node shares. It holds every NETWORK option, the operator's public key and, for standard
- * scaling, one offset and one factor per feature. Its canonical form (every line "key = value" in the order of options.def with the value as
- * sl_config_get() prints it, then operator key and scaling numbers as %.9g) gives the network's id.
+ * The network descriptor: one text file that every node shares. It holds every NETWORK option, the operator's public key, for standard scaling one
+ * offset and one factor per feature, and, where they are known, the names of the feature columns and of the classes. Its canonical form (every line
+ * "key = value" in the order of options.def with the value as sl_config_get() prints it, then operator key, scaling numbers as %.9g and the names as
+ * sl_names_join() writes them) gives the network's id. What is not there has no line.
  */
 struct sl_scaling {
     uint32_t n_features;                     /* 0: no scaling; x' = (x - offset) * factor */
     float *offset, *factor;                  /* owned; free with sl_scaling_finish() */
+    struct sl_names columns, classes;        /* what goes in and out, by name; each may be missing */
 };
 
 void sl_scaling_finish(struct sl_scaling *scaling);

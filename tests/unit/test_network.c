@@ -12,6 +12,8 @@
 #include "config/options.h"
 #include "starling/error.h"
 
+#define TEXT(text) ((char[]){text})     /* names are owned, so not const */
+
 /* ---- a folder of its own for each test ---- */
 
 static char folder[64], path[128];
@@ -427,4 +429,46 @@ Test(network, says_in_whose_text_a_line_is_wrong)
     cr_assert_not_null(strstr(why, "zero bytes"), "%s", why);
     cr_assert_eq(memcmp(&config, &before, sizeof config), 0);
     cr_assert_eq(scaling.n_features, 77);
+}
+
+/* ---- names of columns and classes ---- */
+
+Test(network, keeps_the_names_of_columns_and_classes_and_they_are_part_of_its_id)
+{
+    struct sl_config config = example(), read = example();
+    char *columns[] = {TEXT("age"), TEXT("blood pressure"), TEXT("a,b")}, *classes[] = {TEXT("ill"), TEXT("well")};
+    struct sl_scaling named = {.columns = {3, columns}, .classes = {2, classes}}, none = {0}, back = {0};
+    config.n_features = 3, config.n_classes = 2;
+    char why[512] = "";
+    uint8_t with[32], without[32];
+
+    write_example(&config, &named);
+    cr_assert_not_null(strstr(load(), "\ncolumns = age,blood%20pressure,a%2Cb\nclasses = ill,well\n"));
+    cr_assert_eq(sl_network_read(path, &read, &back, why, sizeof why), SL_OK, "%s", why);
+
+    cr_assert_eq(back.columns.n, 3);
+    cr_assert_str_eq(back.columns.names[2], "a,b");
+    cr_assert_str_eq(back.classes.names[1], "well");
+    sl_network_id(&config, &none, without);
+    sl_network_id(&config, &named, with);
+    cr_assert(sl_hash_equal(with, read.network_id));
+    cr_assert_not(sl_hash_equal(with, without));
+    sl_scaling_finish(&back);
+}
+
+Test(network, refuses_a_list_of_names_that_does_not_fit_its_model)
+{
+    struct sl_config config = example(), read = example();
+    char *columns[] = {TEXT("age"), TEXT("weight")}, why[512] = "";
+    struct sl_scaling named = {.columns = {2, columns}}, back = {0};
+    config.n_features = 2;
+
+    write_example(&config, &named);
+    edit("columns = age,weight", "columns = age");
+    cr_assert_eq(sl_network_read(path, &read, &back, why, sizeof why), SL_ERROR_FORMAT);
+    cr_assert_not_null(strstr(why, "columns holds 1 names, but model.features is 2"), "%s", why);
+
+    edit("columns = age", "columns = a ge,b");
+    cr_assert_eq(sl_network_read(path, &read, &back, why, sizeof why), SL_ERROR_FORMAT);
+    cr_assert_not_null(strstr(why, "%XX"), "%s", why);
 }
