@@ -119,7 +119,8 @@ class Wires:
 
 def rules_for(node, faults, n_nodes):
     """What reaches a node: nothing from beyond a cut, and all but a share of the rest. Replaced as a whole, so that no packet sees half of it."""
-    groups = faults.get("groups") or [0] * n_nodes
+    groups = (faults.get("groups") or [])[:n_nodes]
+    groups += [0] * (n_nodes - len(groups))              # who came later is on the first side
     blocked = [i for i in range(n_nodes) if groups[i] != groups[node]]
     blocked += [source for source, target in faults.get("one_way", []) if target == node and source not in blocked]
     rules = [f"ip saddr {{ {', '.join(map(Wires.address, blocked))} }} drop"] if blocked else []

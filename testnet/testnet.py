@@ -6,6 +6,7 @@ import os
 import sys
 
 import commands
+import grow
 import interrupts
 import isolation
 import options
@@ -117,6 +118,7 @@ COMMANDS = {
     "restart": (commands.restart, "bring dead nodes back"),
     "pause": (commands.pause, "stop nodes where they are"),
     "resume": (commands.resume, "let them go on"),
+    "add": (grow.add, "let new nodes join, by invitation"),
     "partition": (commands.partition, "cut the wires between groups of nodes"),
     "heal": (commands.heal, "join the wires again"),
     "report": (commands.make_report, "report.json and report.html"),

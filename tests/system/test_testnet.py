@@ -31,6 +31,7 @@ NODE_KEYS = ["id", "accuracy", "own_accuracy", "epochs", "bytes_sent", "bytes_re
              "name", "rows", "classes"]
 EPOCHS = 6
 LOOPBACK = ("0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000")      # as the kernel writes it: v4, v4 in v6, v6
+FASHION = "/usr/share/datasets/fashion-mnist"
 SCENARIOS = os.path.join(ROOT, "testnet", "scenarios")
 
 
@@ -228,6 +229,51 @@ class Testnet(unittest.TestCase):
         self.assertEqual(call(TESTNET, "clean", "--dir", net).returncode, 0)
         self.assertFalse(os.path.exists(net))
 
+    def test_a_demo_shows_its_table_plot_and_page_and_leaves_nothing_running(self):
+        if not os.path.isdir(FASHION):
+            self.skipTest("Debian's package dataset-fashion-mnist is not installed")
+        net = os.path.join(self.folder.name, "demo")
+        process = subprocess.Popen([TESTNET, "demo", "--epochs", "3", "--epoch-length", "2s", "--dir", net, "--build", BUILD],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(self.end, process)
+        self.assertIn("no formal promise", wait_for_line(process, "privacy: OFF"))
+        self.assertTrue(wait_for_line(process, "epoch 1/3"))
+        pids = pids_of(self.folder.name, "demo")
+        addresses = [address for pid in pids for address in listening_addresses(pid)]
+        output, log = process.communicate(timeout=90)
+
+        self.assertEqual(process.returncode, 0, output + log)
+        self.assertTrue(addresses and all(address.split(":")[0] in LOOPBACK for address in addresses), addresses)
+        self.assertEqual([pid for pid in pids if is_alive(pid)], [])
+        for word in ("n007", "accuracy on the test data: mean", "* mean, . lowest node", f"page:   {net}/report.html"):
+            self.assertIn(word, output)
+
+    def test_wires_are_cut_and_joined_and_gone_in_the_end_even_if_testnet_itself_was_killed(self):
+        reason = isolation.why_not()
+        if reason:
+            self.skipTest(f"namespaces are not to be had here: {reason}")
+        net = os.path.join(self.folder.name, "net")
+        process = start(self.folder.name, "net", 4, "--netns")
+        self.addCleanup(self.end, process)
+        self.addCleanup(call, TESTNET, "down", "--dir", net)
+        self.assertTrue(wait_for_line(process, "epoch 1/"))
+        tag, pids = read_json(net, "testnet.json")["tag"], pids_of(self.folder.name, "net")
+
+        cut = call(TESTNET, "partition", "0-1/2-3", "--dir", net)
+        self.assertEqual(cut.returncode, 0, cut.stderr)
+        self.assertIn("in force: partition 0-1 | 2-3", call(TESTNET, "status", "--dir", net).stdout)
+        self.assertEqual(call(TESTNET, "heal", "--dir", net).returncode, 0)
+        self.assertNotIn("in force", call(TESTNET, "status", "--dir", net).stdout)
+        process.kill()
+        process.communicate(timeout=10)
+        self.assertTrue(all(is_alive(pid) for pid in pids))
+
+        down = call(TESTNET, "down", "--dir", net)
+
+        self.assertIn("stopped 4 nodes", down.stdout, down.stderr)
+        self.assertEqual([pid for pid in pids if is_alive(pid)], [])
+        self.assertNotIn(tag, call("ip", "netns", "list").stdout)
+
     def test_a_reused_process_number_is_never_killed(self):
         bystander = subprocess.Popen(["sleep", "60"])
         self.addCleanup(bystander.wait)
@@ -259,7 +305,7 @@ class Testnet(unittest.TestCase):
             done = call(TESTNET, *words)
             self.assertEqual(done.returncode, 4, words)
             self.assertIn(sentence, done.stderr)
-        for command in ([], ["demo"], ["run"], ["up"], ["status"], ["logs"], ["kill"], ["restart"], ["partition"], ["heal"], ["report"], ["down"], ["clean"]):
+        for command in ([], ["demo"], ["run"], ["up"], ["status"], ["logs"], ["kill"], ["restart"], ["add"], ["partition"], ["heal"], ["report"], ["down"], ["clean"]):
             self.assertIn("example:", call(TESTNET, *command, "--help").stdout, command)
 
     def test_what_only_the_simulator_can_do_is_refused_with_its_line(self):
