@@ -11,13 +11,10 @@
 #include <unistd.h>
 
 #include "runtime/files.h"
+#include "runtime/glance.h"
 #include "runtime/runtime.h"
 #include "runtime/setup.h"
 #include "starling/error.h"
-
-#ifndef STARLING_VERSION
-#define STARLING_VERSION "0.1.0"
-#endif
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_BAD_CONFIG = 4 };
 
@@ -26,14 +23,15 @@ static const char help[] =
     "\n"
     "Usage: starlingd DIR [--epochs E] [--set KEY=VALUE]... [--hold] [-v]\n"
     "\n"
-    "  DIR               the node's directory: network.conf, node.conf, identity.key, peers.list\n"
+    "  DIR               the node's directory, as `starling init` makes it\n"
     "  --epochs E        stop after E epochs in which the node could act, and write DIR/summary.json\n"
     "  --set KEY=VALUE   an option of node.conf, for this run only; may be given again\n"
     "  --hold            listen, but take part only when a line comes on standard input\n"
     "  -v                log every event, not only one line per epoch\n"
     "  --version, --help\n"
     "\n"
-    "Logs go to standard error. SIGINT or SIGTERM stops the node; its state is kept in DIR/state.\n"
+    "Logs go to standard error. SIGINT, SIGTERM or SIGHUP stops the node; its state is kept in DIR/state. While it runs it\n"
+    "answers `starling -d DIR status` and the other commands of starling at DIR/control.sock.\n"
     "Exit codes: 0 done, 1 failed, 4 bad arguments or configuration.\n"
     "\n"
     "Example:\n"
@@ -102,7 +100,7 @@ static int run(const struct arguments *arguments)
     char why[SL_WHY_SIZE] = "";
     struct stat about;
     if (stat(arguments->folder, &about) != 0 || !S_ISDIR(about.st_mode)) {
-        snprintf(why, sizeof why, "%s is not a directory; `starling-sim prepare` makes node directories", arguments->folder);
+        snprintf(why, sizeof why, "%s is not a directory; `starling init` makes node directories", arguments->folder);
         return refuse(why);
     }
 

@@ -35,9 +35,11 @@ static int sync_folder(const char *folder)
     return error;
 }
 
+/* A fresh file: what a crash left under this name goes first, and nothing that somebody put in its place meanwhile is written through. */
 static int write_durably(const char *path, const uint8_t *data, size_t size, mode_t mode)
 {
-    int descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    unlink(path);
+    int descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
     if (descriptor < 0) return error_of(errno);
 
     int error = SL_OK;

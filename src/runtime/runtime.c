@@ -3,18 +3,21 @@
 
 #include <assert.h>
 #include <czmq.h>
-#include <fcntl.h>
-#include <signal.h>
+#include <inttypes.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "runtime/answer.h"
+#include "runtime/clock.h"
+#include "runtime/control.h"
 #include "runtime/files.h"
 #include "runtime/link.h"
+#include "runtime/metrics.h"
 #include "runtime/report.h"
+#include "runtime/resources.h"
+#include "runtime/signals.h"
 #include "runtime/store.h"
 #include "runtime/worker.h"
 #include "runtime/zap.h"
@@ -22,68 +25,91 @@
 #include "starling/node.h"
 
 enum {
-    ITEM_SIGNAL, ITEM_ZAP, ITEM_STORE, ITEM_WORKER, ITEM_LINKS,
+    ITEM_SIGNAL, ITEM_ZAP, ITEM_STORE, ITEM_WORKER, ITEM_CONTROL, ITEM_CONTROL_MONITOR, ITEM_METRICS, ITEM_LINKS,
+    ITEM_INPUT = ITEM_LINKS,         /* while held there are no links to look at */
     SILENCE_EPOCHS = 10,
     SOCKETS_PER_LINK = 4,            /* a DEALER, the two ends of its monitor, and one that is being closed */
-    FILES_PER_LINK = 8,              /* measured: 2 to 4 outbound, 1 inbound; twice that while links turn over */
-    FILES_OTHER = 128,
     NODE_ALIGNMENT = 64,             /* of libsodium's hash states, stricter than what malloc() promises */
-    WAIT_MAX_MS = 1000,
-    CLOCK_STEP_SHARE = 4             /* of an epoch: a wall clock that steps farther is told of */
+    WAIT_MAX_MS = 1000
 };
 
 static const uint64_t silence_min_us = 120000000;
 
-/* Where the signal handler writes. It is a global because a handler has no argument, and a handler because libraries start threads before
- * main() that block no signals: a signal that is only blocked here would end the process in one of those. */
-static volatile sig_atomic_t wake_descriptor = -1;
+/* A client that waits until its checkpoint is durable. */
+struct checkpoint {
+    bool waiting, failed;
+    uint64_t until;                  /* so many stores must have been answered */
+};
 
 struct runtime {
     struct sl_setup *setup;
     const struct sl_run_options *options;
+    struct sl_clock clock;
+    struct sl_journal journal;
     struct sl_report report;
     struct sl_node *node;
-    uint64_t unix_start_us, monotonic_start_us, now_us, deadline_us;
-    uint64_t clock_alarm_us;         /* when the last alarm was given, 0 never */
+    uint64_t now_us, deadline_us;
     struct sl_zap zap;
     struct sl_links *links;
     struct sl_storer *storer;
     struct sl_worker *worker;
+    struct sl_control *control;
+    struct sl_metrics *metrics;
     zmq_pollitem_t *items;
-    int wake[2];                     /* pipe: the signal handler writes, the loop reads */
-    bool stopping, disk_alarm;
+    int wake;                        /* readable after a signal */
+    uint64_t n_stores, n_stored;     /* handed over, answered */
+    struct checkpoint checkpoints[SL_CONTROL_CLIENTS];
+    bool stopping, held, has_begun, leaving, state_failing, book_failing;
 };
 
-/* ---- clock ---- */
-
-static uint64_t read_clock(clockid_t clock)
-{
-    struct timespec time;
-    clock_gettime(clock, &time);
-    return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
-}
-
-/* Unix time at start plus monotonic time since: a wall clock that is set while the node runs does not move it. */
 static uint64_t advance_clock(struct runtime *runtime)
 {
-    runtime->now_us = runtime->unix_start_us + (read_clock(CLOCK_BOOTTIME) - runtime->monotonic_start_us);
+    runtime->now_us = sl_clock_now_us(&runtime->clock);
     return runtime->now_us;
+}
+
+static void say(struct runtime *runtime, const char *text)
+{
+    sl_report_say(&runtime->report, advance_clock(runtime), text);
 }
 
 /* A wall clock that was set: this node goes on by its own time, in which peers that start now, or this one after a restart, will not be. */
 static void watch_clock(struct runtime *runtime)
 {
-    uint64_t wall_us = read_clock(CLOCK_REALTIME), own_us = advance_clock(runtime), epoch_us = runtime->setup->config.epoch_us;
-    bool is_ahead = wall_us > own_us;
-    uint64_t off_us = is_ahead ? wall_us - own_us : own_us - wall_us;
-    bool is_told = runtime->clock_alarm_us != 0 && own_us - runtime->clock_alarm_us < epoch_us;
-    if (off_us <= epoch_us / CLOCK_STEP_SHARE || is_told) return;
+    int64_t ahead_us = sl_clock_watch(&runtime->clock, runtime->setup->config.epoch_us);
+    if (ahead_us == 0) return;
 
     char text[SL_WHY_SIZE];
-    runtime->clock_alarm_us = own_us;
     snprintf(text, sizeof text, "CLOCK: the wall clock was set %s by %.3f s since the start; this node keeps its own time: restart it if the new time is right",
-             is_ahead ? "forward" : "back", (double)off_us / 1e6);
-    sl_report_say(&runtime->report, own_us, text);
+             ahead_us > 0 ? "forward" : "back", (double)(ahead_us > 0 ? ahead_us : -ahead_us) / 1e6);
+    say(runtime, text);
+}
+
+static struct sl_glance glance_at(struct runtime *runtime)
+{
+    return (struct sl_glance){.setup = runtime->setup, .node = runtime->node, .journal = &runtime->journal, .start_us = runtime->clock.start_us,
+                              .now_us = advance_clock(runtime), .sends_dropped = sl_links_dropped(runtime->links), .state_failing = runtime->state_failing,
+                              .book_failing = runtime->book_failing, .clock_stepped = runtime->clock.stepped, .held = runtime->held,
+                              .leaving = runtime->leaving};
+}
+
+/* The line of the epoch that ended, if one did. */
+static void close_epoch(struct runtime *runtime)
+{
+    if (!runtime->journal.has_ended) return;
+
+    struct sl_status status;
+    sl_node_status(runtime->node, &status);
+    const struct sl_epoch_record *record = sl_journal_close(&runtime->journal, &status, sl_cpu_us());
+    struct sl_glance glance = glance_at(runtime);
+    sl_report_epoch(&runtime->report, &glance, &status, record);
+}
+
+static void on_trace(void *context, const struct sl_trace_event *event)
+{
+    struct runtime *runtime = context;
+    sl_report_event(&runtime->report, event);
+    sl_journal_add(&runtime->journal, event);
 }
 
 /* ---- the core's actions ---- */
@@ -102,7 +128,10 @@ static void carry_out(struct runtime *runtime, const struct sl_actions *actions)
     uint64_t failed_tickets[8];
     uint32_t n_failed = 0, failed_job = 0;
     for (uint32_t i = 0; i < actions->n_stores; i++) {
-        if (sl_storer_submit(runtime->storer, &actions->stores[i]) == SL_OK) continue;
+        if (sl_storer_submit(runtime->storer, &actions->stores[i]) == SL_OK) {
+            runtime->n_stores++;
+            continue;
+        }
         assert(n_failed < sizeof failed_tickets / sizeof failed_tickets[0]);
         failed_tickets[n_failed++] = actions->stores[i].ticket;
     }
@@ -126,11 +155,7 @@ static void step(struct runtime *runtime, struct sl_event *event)
     event->now_us = advance_clock(runtime);
     sl_node_step(runtime->node, event, &actions);
     carry_out(runtime, &actions);
-
-    if (!runtime->report.line_due) return;
-    struct sl_status status;
-    sl_node_status(runtime->node, &status);
-    sl_report_turn(&runtime->report, runtime->now_us, &status);
+    close_epoch(runtime);
 }
 
 /* ---- what comes in ---- */
@@ -148,21 +173,49 @@ static void on_link_message(void *context, uint32_t link, const uint8_t *data, s
     step(context, &event);
 }
 
+/* Said once when it begins and once when it is over. */
+static void judge_disk(struct runtime *runtime, const struct sl_receipt *receipt)
+{
+    char text[SL_WHY_SIZE];
+    bool is_state = receipt->type == SL_STORE_PUT_STATE, fails = receipt->error != SL_OK;
+    bool *failing = is_state ? &runtime->state_failing : &runtime->book_failing;
+    if (*failing == fails) return;
+
+    *failing = fails;
+    const char *folder = runtime->setup->folder, *name = sl_store_name(receipt->type);
+    if (!fails) snprintf(text, sizeof text, "DISK: %s/%s is written again", folder, name);
+    else snprintf(text, sizeof text, "DISK: %s/%s cannot be written (%s)%s", folder, name, sl_error_text(receipt->error),
+                  is_state ? ": the node sits out until it can" : ": after a restart the node would know older peers only");
+    say(runtime, text);
+}
+
+static void answer_checkpoints(struct runtime *runtime)
+{
+    for (uint32_t i = 0; i < SL_CONTROL_CLIENTS; i++) {
+        struct checkpoint *checkpoint = &runtime->checkpoints[i];
+        if (!checkpoint->waiting || runtime->n_stored < checkpoint->until) continue;
+
+        struct sl_status status;
+        sl_node_status(runtime->node, &status);
+        json_t *answer = checkpoint->failed ? sl_control_error("failed", "the disk does not take it: make room in the node's directory")
+                                            : sl_control_ok(json_pack("{s:I}", "epoch", (json_int_t)status.epoch));
+        *checkpoint = (struct checkpoint){0};
+        sl_control_answer(runtime->control, i, answer);
+    }
+}
+
 static void take_stored(struct runtime *runtime)
 {
-    uint64_t ticket;
-    int error;
-    while (sl_storer_take(runtime->storer, &ticket, &error)) {
-        if (error != SL_OK && !runtime->disk_alarm) {
-            char text[SL_WHY_SIZE];
-            snprintf(text, sizeof text, "DISK: %s/state cannot be written (%s): the node sits out until it can", runtime->setup->folder, sl_error_text(error));
-            sl_report_say(&runtime->report, advance_clock(runtime), text);
-        }
-        runtime->disk_alarm = error != SL_OK;
+    struct sl_receipt receipt;
+    while (sl_storer_take(runtime->storer, &receipt)) {
+        runtime->n_stored++;
+        judge_disk(runtime, &receipt);
+        for (uint32_t i = 0; i < SL_CONTROL_CLIENTS; i++) runtime->checkpoints[i].failed = runtime->checkpoints[i].failed || receipt.error != SL_OK;
 
-        struct sl_event event = {.type = SL_EVENT_STORED, .stored = {.ticket = ticket, .error = error}};
+        struct sl_event event = {.type = SL_EVENT_STORED, .stored = {.ticket = receipt.ticket, .error = receipt.error}};
         step(runtime, &event);
     }
+    answer_checkpoints(runtime);
 }
 
 static void take_done(struct runtime *runtime)
@@ -174,10 +227,62 @@ static void take_done(struct runtime *runtime)
     }
 }
 
-static void take_signal(struct runtime *runtime)
+/* ---- commands ---- */
+
+static void command(struct runtime *runtime, enum sl_control_verb verb, const uint8_t *peer)
 {
-    char byte;
-    if (read(runtime->wake[0], &byte, 1) == 1) runtime->stopping = true;
+    struct sl_event event = {.type = SL_EVENT_CONTROL, .control = {.verb = verb}};
+    if (peer) memcpy(event.control.peer, peer, 32);
+    step(runtime, &event);
+}
+
+static json_t *ban(struct runtime *runtime, enum sl_control_verb verb, const json_t *arguments)
+{
+    uint8_t peer[32];
+    struct sl_glance glance = glance_at(runtime);
+    json_t *wrong = sl_answer_find_peer(&glance, arguments, peer);
+    if (wrong) return wrong;
+    if (memcmp(peer, runtime->setup->identity.id, 32) == 0) return sl_control_error("bad_request", "that is this node itself");
+
+    command(runtime, verb, peer);
+    return sl_control_ok(sl_answer_peer_id(peer));
+}
+
+static json_t *leave(struct runtime *runtime)
+{
+    if (!runtime->leaving) command(runtime, SL_CONTROL_LEAVE, NULL);
+    runtime->leaving = true;
+    return sl_control_ok(json_object());
+}
+
+/* Answered when all that was handed over so far is durable. */
+static json_t *checkpoint(struct runtime *runtime, uint32_t client)
+{
+    command(runtime, SL_CONTROL_CHECKPOINT, NULL);
+    runtime->checkpoints[client] = (struct checkpoint){.waiting = true, .until = runtime->n_stores};
+    return NULL;
+}
+
+static json_t *on_request(void *context, uint32_t client, const char *name, const json_t *arguments)
+{
+    struct runtime *runtime = context;
+    struct sl_glance glance = glance_at(runtime);
+    json_t *answer = sl_answer(&glance, name, arguments);
+    if (answer) return answer;
+
+    bool is_ban = strcmp(name, "ban") == 0, is_unban = strcmp(name, "unban") == 0, is_leave = strcmp(name, "leave") == 0;
+    bool is_checkpoint = strcmp(name, "checkpoint") == 0;
+    if (!is_ban && !is_unban && !is_leave && !is_checkpoint)
+        return sl_control_error("unknown_command",
+                                "commands are status, health, peers, epochs, events, config, model, ban, unban, leave and checkpoint");
+    if (runtime->held) return sl_control_error("busy", "the node is held and has not begun; send a line to its standard input first");
+    if (is_leave) return leave(runtime);
+    return is_checkpoint ? checkpoint(runtime, client) : ban(runtime, is_ban ? SL_CONTROL_BAN : SL_CONTROL_UNBAN, arguments);
+}
+
+static void on_scrape(void *context, struct sl_glance *out)
+{
+    *out = glance_at(context);
 }
 
 /* True when the hold is over; the end of the input ends the node: whoever held it is gone. */
@@ -202,20 +307,43 @@ static long wait_ms(const struct runtime *runtime)
     return wait < WAIT_MAX_MS ? (long)wait : WAIT_MAX_MS;
 }
 
-static uint32_t wait_for_events(struct runtime *runtime)
+/* What is looked at besides the links. */
+static void fill_items(struct runtime *runtime)
 {
     zmq_pollitem_t *items = runtime->items;
-    items[ITEM_SIGNAL] = (zmq_pollitem_t){.fd = runtime->wake[0], .events = ZMQ_POLLIN};
+    items[ITEM_SIGNAL] = (zmq_pollitem_t){.fd = runtime->wake, .events = ZMQ_POLLIN};
     items[ITEM_ZAP] = (zmq_pollitem_t){.socket = runtime->zap.socket, .events = ZMQ_POLLIN};
     items[ITEM_STORE] = (zmq_pollitem_t){.socket = sl_storer_socket(runtime->storer), .events = ZMQ_POLLIN};
     items[ITEM_WORKER] = (zmq_pollitem_t){.socket = sl_worker_socket(runtime->worker), .events = ZMQ_POLLIN};
-    uint32_t n_links = sl_links_items(runtime->links, items + ITEM_LINKS);
+    for (uint32_t i = 0; i < SL_CONTROL_SOCKETS; i++)
+        items[ITEM_CONTROL + i] = (zmq_pollitem_t){.socket = sl_control_socket(runtime->control, i), .events = ZMQ_POLLIN};
+    items[ITEM_METRICS] = runtime->metrics ? (zmq_pollitem_t){.fd = sl_metrics_descriptor(runtime->metrics), .events = ZMQ_POLLIN}
+                                           : (zmq_pollitem_t){.fd = runtime->wake};
+}
 
+static void poll_items(struct runtime *runtime, uint32_t n, long timeout_ms)
+{
+    if (zmq_poll(runtime->items, (int)n, timeout_ms) < 0)
+        for (uint32_t i = 0; i < n; i++) runtime->items[i].revents = 0;
     advance_clock(runtime);
-    if (zmq_poll(items, (int)(ITEM_LINKS + n_links), wait_ms(runtime)) < 0)
-        for (uint32_t i = 0; i < ITEM_LINKS + n_links; i++) items[i].revents = 0;
+}
+
+static uint32_t wait_for_events(struct runtime *runtime)
+{
+    fill_items(runtime);
+    uint32_t n_links = sl_links_items(runtime->links, runtime->items + ITEM_LINKS);
     advance_clock(runtime);
+    poll_items(runtime, ITEM_LINKS + n_links, wait_ms(runtime));
     return n_links;
+}
+
+/* What a held node answers as well. */
+static void serve(struct runtime *runtime)
+{
+    if (runtime->items[ITEM_SIGNAL].revents && sl_signals_taken()) runtime->stopping = true;
+    if (runtime->items[ITEM_ZAP].revents) sl_zap_turn(&runtime->zap);
+    sl_control_turn(runtime->control);
+    if (runtime->metrics) sl_metrics_turn(runtime->metrics);
 }
 
 static bool has_seen_enough(const struct runtime *runtime)
@@ -232,8 +360,7 @@ static void loop(struct runtime *runtime)
     while (!runtime->stopping) {
         uint32_t n_links = wait_for_events(runtime);
         watch_clock(runtime);
-        if (runtime->items[ITEM_SIGNAL].revents) take_signal(runtime);
-        if (runtime->items[ITEM_ZAP].revents) sl_zap_turn(&runtime->zap);
+        serve(runtime);
         take_stored(runtime);
         take_done(runtime);
         sl_links_turn(runtime->links, runtime->items + ITEM_LINKS, n_links, runtime->now_us);
@@ -249,75 +376,17 @@ static void loop(struct runtime *runtime)
 /* Peers may connect already: their frames wait in the sockets. */
 static void hold(struct runtime *runtime)
 {
-    sl_report_say(&runtime->report, advance_clock(runtime), "ready; waits for a line on standard input");
+    say(runtime, "ready; waits for a line on standard input");
     while (!runtime->stopping) {
-        zmq_pollitem_t items[] = {{.fd = runtime->wake[0], .events = ZMQ_POLLIN},
-                                  {.fd = STDIN_FILENO, .events = ZMQ_POLLIN},
-                                  {.socket = runtime->zap.socket, .events = ZMQ_POLLIN}};
-        if (zmq_poll(items, 3, -1) < 0) continue;
-        if (items[0].revents) take_signal(runtime);
-        if (items[2].revents) sl_zap_turn(&runtime->zap);
-        if (items[1].revents && take_input(runtime)) return;
+        fill_items(runtime);
+        runtime->items[ITEM_INPUT] = (zmq_pollitem_t){.fd = STDIN_FILENO, .events = ZMQ_POLLIN};
+        poll_items(runtime, ITEM_INPUT + 1, WAIT_MAX_MS);
+        serve(runtime);
+        if (runtime->items[ITEM_INPUT].revents && take_input(runtime)) return;
     }
 }
 
 /* ---- opening and closing ---- */
-
-/* Every link takes descriptors; running out of them makes libzmq spin. */
-static int reserve_files(uint32_t link_max, char *why, size_t why_size)
-{
-    struct rlimit limit;
-    rlim_t wanted = FILES_OTHER + (rlim_t)FILES_PER_LINK * link_max;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return SL_OK;
-
-    if (limit.rlim_max >= wanted) {
-        limit.rlim_cur = wanted;
-        if (setrlimit(RLIMIT_NOFILE, &limit) == 0) return SL_OK;
-    }
-    return SL_FAIL(SL_ERROR_OUT_OF_RANGE, why, why_size,
-                   "link.max = %u needs %llu open files, but this process may have %llu; raise it with: ulimit -n %llu, or lower link.max", link_max,
-                   (unsigned long long)wanted, (unsigned long long)limit.rlim_max, (unsigned long long)wanted);
-}
-
-static void on_signal(int number)
-{
-    (void)number;
-    int kept = errno;
-    ssize_t ignored = write(wake_descriptor, "", 1);         /* a full pipe has woken the loop already */
-    (void)ignored;
-    errno = kept;
-}
-
-static void set_signals(void (*handler)(int))
-{
-    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
-static int open_signals(struct runtime *runtime, char *why, size_t why_size)
-{
-    if (pipe(runtime->wake) != 0) return SL_FAIL(SL_ERROR_IO, why, why_size, "cannot watch for signals (%s)", strerror(errno));
-
-    for (uint32_t i = 0; i < 2; i++) {
-        fcntl(runtime->wake[i], F_SETFL, O_NONBLOCK);
-        fcntl(runtime->wake[i], F_SETFD, FD_CLOEXEC);
-    }
-    wake_descriptor = runtime->wake[1];
-    set_signals(on_signal);
-    return SL_OK;
-}
-
-static void close_signals(struct runtime *runtime)
-{
-    if (runtime->wake[0] < 0) return;
-
-    set_signals(SIG_DFL);
-    wake_descriptor = -1;
-    close(runtime->wake[0]);
-    close(runtime->wake[1]);
-}
 
 static void *open_context(uint32_t link_max)
 {
@@ -363,6 +432,17 @@ static int open_links(struct runtime *runtime, void *context, char *why, size_t 
     return runtime->items ? SL_OK : SL_FAIL(SL_ERROR_NO_MEMORY, why, why_size, "not enough memory for the connections");
 }
 
+/* Where the node's owner asks. */
+static int open_desk(struct runtime *runtime, void *context, char *why, size_t why_size)
+{
+    struct sl_control_sink desk = {.context = runtime, .ask = on_request};
+    struct sl_metrics_sink gauge = {.context = runtime, .look = on_scrape};
+    int error = sl_control_new(context, runtime->setup->folder, &desk, &runtime->control, why, why_size);
+    if (error == SL_OK && runtime->setup->config.metrics[0])
+        error = sl_metrics_new(runtime->setup->config.metrics, &gauge, &runtime->metrics, why, why_size);
+    return error;
+}
+
 static int open_threads(struct runtime *runtime, char *why, size_t why_size)
 {
     runtime->storer = sl_storer_new(runtime->setup->folder);
@@ -374,7 +454,7 @@ static int open_threads(struct runtime *runtime, char *why, size_t why_size)
 static int open_node(struct runtime *runtime, char *why, size_t why_size)
 {
     struct sl_setup *setup = runtime->setup;
-    setup->config.trace = (struct sl_trace_sink){.context = &runtime->report, .report = sl_report_trace};
+    setup->config.trace = (struct sl_trace_sink){.context = runtime, .report = on_trace};
 
     size_t size = sl_node_size(&setup->config, setup->model);
     if (size == 0)
@@ -397,13 +477,14 @@ static int open_node(struct runtime *runtime, char *why, size_t why_size)
 static int open_all(struct runtime *runtime, char *why, size_t why_size)
 {
     uint32_t link_max = runtime->setup->config.link_max;
-    int error = reserve_files(link_max, why, why_size);
+    int error = sl_resources_reserve_files(link_max, why, why_size);
     if (error != SL_OK) return error;
 
     void *context = open_context(link_max);
     if (!context) return SL_FAIL(SL_ERROR_IO, why, why_size, "ZeroMQ does not start (%s)", zmq_strerror(errno));
 
-    error = open_signals(runtime, why, why_size);
+    error = sl_signals_open(&runtime->wake, why, why_size);
+    if (error == SL_OK) error = open_desk(runtime, context, why, why_size);
     if (error == SL_OK) error = open_links(runtime, context, why, why_size);
     if (error == SL_OK) error = open_threads(runtime, why, why_size);
     if (error == SL_OK) error = open_node(runtime, why, why_size);
@@ -415,78 +496,96 @@ static void close_all(struct runtime *runtime)
 {
     sl_worker_destroy(&runtime->worker);
     sl_storer_destroy(&runtime->storer);
+    sl_metrics_destroy(&runtime->metrics);
+    sl_control_destroy(&runtime->control);
     sl_links_destroy(&runtime->links);
     sl_zap_close(&runtime->zap);
     if (runtime->node) sl_node_finish(runtime->node);
     free(runtime->node);
     free(runtime->items);
-    close_signals(runtime);
+    sl_signals_close();
+    free(runtime);
 }
 
-static void introduce(const struct runtime *runtime)
+static void introduce(struct runtime *runtime)
 {
     const struct sl_setup *setup = runtime->setup;
     char text[SL_WHY_SIZE], id[65];
     sodium_bin2hex(id, sizeof id, setup->identity.id, 32);
-    snprintf(text, sizeof text, "node %.8s listens at %s; %u on the prepared list, %u rows to learn from, model %s", id, setup->config.listen,
-             setup->n_peers, setup->data.n_rows, setup->config.model);
-    sl_report_say(&runtime->report, runtime->now_us, text);
-    sl_report_say(&runtime->report, runtime->now_us, "privacy: OFF - no formal promise beyond the masks");
+    snprintf(text, sizeof text, "node %.8s listens at %s; %u on the prepared list, %u seed%s, %u rows to learn from, model %s", id, setup->config.listen,
+             setup->n_peers, setup->n_seeds, setup->n_seeds == 1 ? "" : "s", setup->data.n_rows, setup->config.model);
+    say(runtime, text);
+    if (setup->book_damaged) say(runtime, "the address book is damaged and left behind: begins with seeds and the prepared list");
+    if (!setup->identity.address[0]) say(runtime, "tells no address: others cannot dial this node; set node.address if they could reach it");
+    if (setup->config.metrics[0]) {
+        snprintf(text, sizeof text, "metrics at http://%s/metrics", setup->config.metrics);
+        say(runtime, text);
+    }
+    say(runtime, "privacy: OFF - no formal promise beyond the masks");
 }
 
 static void start(struct runtime *runtime)
 {
     struct sl_setup *setup = runtime->setup;
-    struct sl_event event = {.type = SL_EVENT_START, .start = {.state = setup->state, .state_size = setup->state_size}};
+    struct sl_event event = {.type = SL_EVENT_START, .start = {.state = setup->state, .state_size = setup->state_size, .book = setup->book,
+                                                               .book_size = setup->book_size}};
     step(runtime, &event);
-}
-
-/* From here on another signal must not cut a wait for a thread short. */
-static void hold_signals_back(void)
-{
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
 }
 
 static int stop(struct runtime *runtime, char *why, size_t why_size)
 {
     struct sl_event event = {.type = SL_EVENT_STOP};
-    hold_signals_back();
+    sl_signals_hold_back();
+    sl_notify("STOPPING=1");
     step(runtime, &event);
-    sl_report_finish(&runtime->report);
+    sl_journal_finish(&runtime->journal);
+    close_epoch(runtime);
 
     struct sl_status status;
     sl_node_status(runtime->node, &status);
-    sl_report_turn(&runtime->report, runtime->now_us, &status);
-    uint64_t n_dropped = sl_links_dropped(runtime->links);
     sl_worker_destroy(&runtime->worker);             /* the trainer is now free to score the final weights */
     sl_storer_destroy(&runtime->storer);
     if (runtime->options->epochs_max == 0) return SL_OK;
 
-    int error = sl_report_write_summary(&runtime->report, runtime->setup, &status, sl_node_weights(runtime->node), n_dropped);
+    struct sl_glance glance = glance_at(runtime);
+    int error = sl_report_write_summary(&glance, &status, sl_node_weights(runtime->node));
     if (error != SL_OK) return SL_FAIL(error, why, why_size, "%s/summary.json cannot be written (%s)", runtime->setup->folder, sl_error_text(error));
-    sl_report_say(&runtime->report, advance_clock(runtime), "done; summary.json is written");
+    say(runtime, "done; summary.json is written");
     return SL_OK;
+}
+
+static void run(struct runtime *runtime)
+{
+    introduce(runtime);
+    sl_notify("READY=1");
+    runtime->held = runtime->options->hold;
+    if (runtime->held) hold(runtime);
+    else say(runtime, "ready");
+    runtime->held = false;
+    if (runtime->stopping) return;
+
+    runtime->has_begun = true;
+    start(runtime);
+    loop(runtime);
 }
 
 int sl_runtime_run(struct sl_setup *setup, const struct sl_run_options *options, char *why, size_t why_size)
 {
-    struct runtime runtime = {.setup = setup, .options = options, .deadline_us = SL_NEVER, .wake = {-1, -1},
-                              .unix_start_us = read_clock(CLOCK_REALTIME), .monotonic_start_us = read_clock(CLOCK_BOOTTIME)};
-    runtime.now_us = runtime.unix_start_us;
-    sl_report_init(&runtime.report, setup->identity.id, options->verbose, runtime.unix_start_us);
+    struct runtime *runtime = calloc(1, sizeof *runtime);
+    if (!runtime) return SL_FAIL(SL_ERROR_NO_MEMORY, why, why_size, "not enough memory");
 
-    int error = open_all(&runtime, why, why_size);
-    if (error == SL_OK) introduce(&runtime);
-    if (error == SL_OK && options->hold) hold(&runtime);
-    if (error == SL_OK && !runtime.stopping) {
-        start(&runtime);
-        loop(&runtime);
-        error = stop(&runtime, why, why_size);
+    runtime->setup = setup;
+    runtime->options = options;
+    runtime->deadline_us = SL_NEVER;
+    sl_clock_start(&runtime->clock);
+    sl_journal_init(&runtime->journal, setup->identity.id, setup->config.epoch_us);
+    sl_report_init(&runtime->report, options->verbose, runtime->clock.start_us);
+
+    int error = open_all(runtime, why, why_size);
+    if (error == SL_OK) {
+        run(runtime);
+        if (runtime->has_begun) error = stop(runtime, why, why_size);
     }
-    close_all(&runtime);
+    close_all(runtime);
     return error;
 }

@@ -6,17 +6,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/hash.h"
 #include "config/registry.h"
 #include "data/scale.h"
 #include "runtime/files.h"
+#include "runtime/membership.h"
 #include "runtime/settings.h"
 #include "runtime/store.h"
 #include "starling/error.h"
 #include "train/sgd.h"
-#include "wire/certificate.h"
 
 static int read_network(struct sl_setup *setup, char *why, size_t why_size)
 {
@@ -32,77 +31,6 @@ static int read_settings(struct sl_setup *setup, const char *const *settings, ui
     sl_path_join(setup->folder, "node.conf", path);
     int error = sl_settings_read(path, &setup->config, why, why_size);
     for (uint32_t i = 0; i < n_settings && error == SL_OK; i++) error = sl_settings_apply(settings[i], &setup->config, why, why_size);
-    return error;
-}
-
-static int read_identity(struct sl_setup *setup, char *why, size_t why_size)
-{
-    char path[SL_PATH_SIZE];
-    struct sl_secrets secrets;
-    sl_path_join(setup->folder, "identity.key", path);
-    int error = sl_secrets_read(path, &secrets, why, why_size);
-    if (error != SL_OK) return error;
-
-    struct sl_identity *self = &setup->identity;
-    memcpy(self->sign_secret, secrets.sign_secret, sizeof self->sign_secret);
-    memcpy(setup->transport_secret, secrets.transport_secret, sizeof setup->transport_secret);
-    sodium_memzero(&secrets, sizeof secrets);
-    crypto_sign_ed25519_sk_to_pk(self->sign_public, self->sign_secret);
-    crypto_scalarmult_base(self->transport_public, setup->transport_secret);
-    sl_identity_id(setup->config.network_id, self->sign_public, self->id);
-    return SL_OK;
-}
-
-static const struct sl_peer *own_entry(const struct sl_setup *setup)
-{
-    for (uint32_t i = 0; i < setup->n_peers; i++)
-        if (sl_hash_equal(setup->peers[i].sign_public, setup->identity.sign_public)) return &setup->peers[i];
-    return NULL;
-}
-
-/* The prepared list names this node too: its address for the others and its certificate stand there. */
-static int find_self(struct sl_setup *setup, const char *path, char *why, size_t why_size)
-{
-    struct sl_identity *self = &setup->identity;
-    const struct sl_peer *entry = own_entry(setup);
-    if (!entry)
-        return SL_FAIL(SL_ERROR_NOT_FOUND, why, why_size,
-                       "%s: the key of identity.key is not on the list; in this version every node must be: use the list that was made with the key", path);
-    if (!sl_hash_equal(entry->id, self->id))
-        return SL_FAIL(SL_ERROR_MISMATCH, why, why_size,
-                       "%s: was made for another network than network.conf describes; copy the descriptor that came with the list", path);
-    if (!sl_hash_equal(entry->transport_public, self->transport_public))
-        return SL_FAIL(SL_ERROR_MISMATCH, why, why_size, "%s: names another transport key for this node than identity.key holds", path);
-
-    memcpy(self->address, entry->address, sizeof self->address);
-    memcpy(self->certificate, entry->certificate, sizeof self->certificate);
-    self->certificate_size = entry->certificate_size;
-    return SL_OK;
-}
-
-static int check_certificates(const struct sl_setup *setup, const char *path, char *why, size_t why_size)
-{
-    const struct sl_admission admission = sl_admission_of(&setup->config);
-    uint64_t now_s = (uint64_t)time(NULL);
-    for (uint32_t i = 0; i < setup->n_peers; i++) {
-        const struct sl_peer *peer = &setup->peers[i];
-        struct sl_certificate said;
-        uint32_t n_checks;
-        if (sl_certificate_verify(peer->certificate, peer->certificate_size, &admission, peer->id, now_s, &said, &n_checks) == SL_OK) continue;
-        return SL_FAIL(SL_ERROR_BAD_CERTIFICATE, why, why_size,
-                       "%s: the certificate of the peer at %s does not verify: it is expired, or not issued by the operator of network.conf", path,
-                       peer->address);
-    }
-    return SL_OK;
-}
-
-static int read_peers(struct sl_setup *setup, char *why, size_t why_size)
-{
-    char path[SL_PATH_SIZE];
-    sl_path_join(setup->folder, "peers.list", path);
-    int error = sl_peers_read(path, &setup->peers, &setup->n_peers, why, why_size);
-    if (error == SL_OK) error = find_self(setup, path, why, why_size);
-    if (error == SL_OK) error = check_certificates(setup, path, why, why_size);
     return error;
 }
 
@@ -123,6 +51,8 @@ static int read_rows(const struct sl_setup *setup, const char *key, const char *
     char sentence[SL_WHY_SIZE];
     struct sl_read_options options = {.task = setup->model->task, .label = setup->config.data_label, .impute = setup->config.impute};
     int error = sl_dataset_read(path, &options, out, sentence, sizeof sentence);
+    const struct sl_names *classes = &setup->scaling.classes;
+    if (error == SL_OK && classes->n > 0) error = sl_dataset_number_classes(out, classes->names, classes->n, sentence, sizeof sentence);
     if (error != SL_OK) return SL_FAIL(error, why, why_size, "%s: %s", key, sentence);
     return SL_OK;
 }
@@ -158,8 +88,9 @@ static int fill_division(struct sl_setup *setup, char *why, size_t why_size)
 
     uint32_t n = setup->config.shape.n_features;
     struct sl_scaling *scaling = &setup->scaling;
-    sl_scaling_finish(scaling);
-    *scaling = (struct sl_scaling){.n_features = n, .offset = calloc(n, sizeof(float)), .factor = calloc(n, sizeof(float))};
+    scaling->n_features = n;                 /* the descriptor holds numbers for standard scaling only */
+    scaling->offset = calloc(n, sizeof(float));
+    scaling->factor = calloc(n, sizeof(float));
     if (!scaling->offset || !scaling->factor) return SL_FAIL(SL_ERROR_NO_MEMORY, why, why_size, "not enough memory for the scaling");
 
     for (uint32_t j = 0; j < n; j++) scaling->factor[j] = (float)(1 / divisor);
@@ -215,6 +146,14 @@ static int make_trainer(struct sl_setup *setup, char *why, size_t why_size)
     return SL_OK;
 }
 
+/* The book only says whom to dial first: a damaged one is left behind. */
+static int read_book(struct sl_setup *setup, char *why, size_t why_size)
+{
+    int error = sl_store_read_book(setup->folder, &setup->book, &setup->book_size, why, why_size);
+    setup->book_damaged = error == SL_ERROR_FORMAT;
+    return setup->book_damaged ? SL_OK : error;
+}
+
 int sl_setup_load(struct sl_setup *setup, const char *folder, const char *const *settings, uint32_t n_settings, char *why, size_t why_size)
 {
     *setup = (struct sl_setup){.folder = folder};
@@ -223,21 +162,14 @@ int sl_setup_load(struct sl_setup *setup, const char *folder, const char *const 
     int error = read_network(setup, why, why_size);
     if (error == SL_OK) error = read_settings(setup, settings, n_settings, why, why_size);
     if (error == SL_OK) error = sl_config_check(&setup->config, why, why_size);
-    if (error == SL_OK) error = read_identity(setup, why, why_size);
-    if (error == SL_OK) error = read_peers(setup, why, why_size);
+    if (error == SL_OK) error = sl_membership_read(setup, why, why_size);
     if (error == SL_OK) error = choose_plug_ins(setup, why, why_size);
     if (error == SL_OK) error = read_data(setup, why, why_size);
     if (error == SL_OK) error = make_trainer(setup, why, why_size);
     if (error == SL_OK) error = sl_store_read_state(folder, &setup->state, &setup->state_size, why, why_size);
-    if (error != SL_OK) {
-        sl_setup_finish(setup);
-        return error;
-    }
-
-    setup->config.identity = &setup->identity;
-    setup->config.peers = setup->peers;
-    setup->config.n_peers = setup->n_peers;
-    return SL_OK;
+    if (error == SL_OK) error = read_book(setup, why, why_size);
+    if (error != SL_OK) sl_setup_finish(setup);
+    return error;
 }
 
 void sl_setup_finish(struct sl_setup *setup)
@@ -248,7 +180,9 @@ void sl_setup_finish(struct sl_setup *setup)
     sl_scaling_finish(&setup->scaling);
     free(setup->peers);
     free(setup->state);
+    free(setup->book);
     sodium_memzero(&setup->identity, sizeof setup->identity);
     sodium_memzero(setup->transport_secret, sizeof setup->transport_secret);
+    sodium_memzero(setup->network_secret, sizeof setup->network_secret);
     *setup = (struct sl_setup){0};
 }

@@ -2,6 +2,7 @@
 #ifndef SL_RUNTIME_SETUP_H
 #define SL_RUNTIME_SETUP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,6 +12,8 @@
 #include "starling/model.h"
 #include "starling/trainer.h"
 
+enum { SL_SETUP_SEEDS_MAX = 64 };
+
 /* All that a node starts with, read from its directory and checked against each other. */
 struct sl_setup {
     const char *folder;                      /* borrowed */
@@ -18,13 +21,18 @@ struct sl_setup {
     struct sl_scaling scaling;               /* standard: from the descriptor; divide:X: made here; none: empty */
     struct sl_identity identity;
     uint8_t transport_secret[32];
-    struct sl_peer *peers;
+    uint64_t certificate_expires_s;          /* of the own one; UINT64_MAX: never */
+    uint8_t network_secret[32];              /* of a private network */
+    struct sl_seed seeds[SL_SETUP_SEEDS_MAX];
+    uint32_t n_seeds;
+    struct sl_peer *peers;                   /* the prepared list; may be empty */
     uint32_t n_peers;
     const struct sl_model *model;
     struct sl_dataset data, test;            /* scaled; test is empty when data.test is */
     struct sl_trainer trainer;
-    uint8_t *state;                          /* the last durable one, or NULL */
-    size_t state_size;
+    uint8_t *state, *book;                   /* the last durable ones, or NULL */
+    size_t state_size, book_size;
+    bool book_damaged;                       /* neither the book nor the one before is whole: the node starts without */
 };
 
 /* settings: n_settings texts KEY=VALUE that go over node.conf. Any failure: a negative code, and a sentence in `why` that says what to do. */

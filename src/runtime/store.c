@@ -10,27 +10,41 @@
 #include "runtime/files.h"
 #include "starling/error.h"
 
-static const uint8_t magic[8] = "SLSTATE1";
+enum { MAGIC_SIZE = 8, HEAD_SIZE = MAGIC_SIZE + 32 };
 
-enum { HEAD_SIZE = 8 + 32 };
+/* What is kept as a file, and how its bytes are marked: no file can be taken for the other. */
+struct kind {
+    enum sl_store_type type;
+    const char *name, *previous, *magic, *label;
+};
+
+static const struct kind kinds[] = {
+    {SL_STORE_PUT_STATE, "state", "state.bak", "SLSTATE1", "state file"},
+    {SL_STORE_PUT_BOOK, "book", "book.bak", "SLBOOK_1", "book file"},
+};
 
 struct sl_storer {
     zactor_t *thread;
     const char *folder;
 };
 
-/* What travels to the thread, followed by the bytes; and what comes back. */
+/* What travels to the thread, followed by the bytes. */
 struct order { uint64_t ticket; enum sl_store_type type; };
-struct receipt { uint64_t ticket; int error; };
 
-static int carry_out_frame(const char *folder, const uint8_t *frame, size_t size, struct receipt *out)
+static const struct kind *kind_of(enum sl_store_type type)
+{
+    for (uint32_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (kinds[i].type == type) return &kinds[i];
+    return NULL;
+}
+
+static struct sl_receipt carry_out_frame(const char *folder, const uint8_t *frame, size_t size)
 {
     struct order order;
     assert(size >= sizeof order);
     memcpy(&order, frame, sizeof order);
-    out->ticket = order.ticket;
-    out->error = sl_store_carry_out(folder, order.type, frame + sizeof order, size - sizeof order);
-    return out->error;
+    int error = sl_store_carry_out(folder, order.type, frame + sizeof order, size - sizeof order);
+    return (struct sl_receipt){.ticket = order.ticket, .type = order.type, .error = error};
 }
 
 /* The pipe brings orders; anything shorter is zactor's "$TERM", which stands behind all orders. */
@@ -48,8 +62,7 @@ static void run(zsock_t *pipe, void *argument)
 
         bool is_order = size >= (int)sizeof(struct order);
         if (is_order) {
-            struct receipt receipt = {0};
-            carry_out_frame(storer->folder, zmq_msg_data(&message), (size_t)size, &receipt);
+            struct sl_receipt receipt = carry_out_frame(storer->folder, zmq_msg_data(&message), (size_t)size);
             zmq_send(socket, &receipt, sizeof receipt, 0);
         }
         zmq_msg_close(&message);
@@ -57,24 +70,24 @@ static void run(zsock_t *pipe, void *argument)
     }
 }
 
-static bool is_whole(const uint8_t *file, size_t size)
+static bool is_whole(const struct kind *kind, const uint8_t *file, size_t size)
 {
-    if (size < HEAD_SIZE || memcmp(file, magic, sizeof magic) != 0) return false;
+    if (size < HEAD_SIZE || memcmp(file, kind->magic, MAGIC_SIZE) != 0) return false;
 
     uint8_t checksum[32];
-    sl_hash_once("state file", file + HEAD_SIZE, size - HEAD_SIZE, checksum);
-    return sl_hash_equal(checksum, file + sizeof magic);
+    sl_hash_once(kind->label, file + HEAD_SIZE, size - HEAD_SIZE, checksum);
+    return sl_hash_equal(checksum, file + MAGIC_SIZE);
 }
 
 /* SL_ERROR_NOT_FOUND, SL_ERROR_FORMAT (damaged), or what sl_file_read() says. */
-static int read_whole(const char *path, uint8_t **out, size_t *out_size, char *why, size_t why_size)
+static int read_whole(const struct kind *kind, const char *path, uint8_t **out, size_t *out_size, char *why, size_t why_size)
 {
     uint8_t *file;
     size_t size;
     int error = sl_file_read(path, SL_STATE_SIZE_MAX + HEAD_SIZE, &file, &size, why, why_size);
     if (error != SL_OK) return error;
 
-    if (!is_whole(file, size)) {
+    if (!is_whole(kind, file, size)) {
         free(file);
         return SL_ERROR_FORMAT;
     }
@@ -86,40 +99,60 @@ static int read_whole(const char *path, uint8_t **out, size_t *out_size, char *w
 
 int sl_store_carry_out(const char *folder, enum sl_store_type type, const uint8_t *data, size_t size)
 {
-    if (type != SL_STORE_PUT_STATE) return SL_ERROR_UNSUPPORTED;
+    const struct kind *kind = kind_of(type);
+    if (!kind) return SL_ERROR_UNSUPPORTED;
     if (size > SL_STATE_SIZE_MAX) return SL_ERROR_NO_SPACE;
 
     uint8_t *file = malloc(HEAD_SIZE + size);
     if (!file) return SL_ERROR_IO;
 
-    memcpy(file, magic, sizeof magic);
-    sl_hash_once("state file", data, size, file + sizeof magic);
+    memcpy(file, kind->magic, MAGIC_SIZE);
+    sl_hash_once(kind->label, data, size, file + MAGIC_SIZE);
     if (size > 0) memcpy(file + HEAD_SIZE, data, size);
-    int error = sl_file_put(folder, "state", file, HEAD_SIZE + size, 0600, true);
+    int error = sl_file_put(folder, kind->name, file, HEAD_SIZE + size, 0600, true);
     free(file);
     return error == SL_ERROR_TOO_LARGE ? SL_ERROR_IO : error;
 }
 
-int sl_store_read_state(const char *folder, uint8_t **out, size_t *out_size, char *why, size_t why_size)
+static int read_either(const char *folder, enum sl_store_type type, uint8_t **out, size_t *out_size, char *why, size_t why_size)
 {
-    static const char *const names[] = {"state", "state.bak"};
+    const struct kind *kind = kind_of(type);
+    assert(kind);
+    const char *const names[] = {kind->name, kind->previous};
     bool found_damaged = false;
     for (uint32_t i = 0; i < 2; i++) {
         char path[SL_PATH_SIZE];
         if (sl_path_join(folder, names[i], path) != SL_OK) return SL_FAIL(SL_ERROR_IO, why, why_size, "%s: the path is too long", folder);
 
-        int error = read_whole(path, out, out_size, why, why_size);
+        int error = read_whole(kind, path, out, out_size, why, why_size);
         if (error == SL_OK) return SL_OK;
         if (error != SL_ERROR_NOT_FOUND && error != SL_ERROR_FORMAT) return error;
         found_damaged = found_damaged || error == SL_ERROR_FORMAT;
     }
     if (found_damaged)
         return SL_FAIL(SL_ERROR_FORMAT, why, why_size,
-                       "%s: state and state.bak are damaged; restore them from a copy, or remove both and the node starts from the genesis model", folder);
+                       "%s: %s and %s are damaged; restore them from a copy, or remove both and the node starts without (from the genesis model)", folder,
+                       kind->name, kind->previous);
 
     *out = NULL;
     *out_size = 0;
     return SL_OK;
+}
+
+int sl_store_read_state(const char *folder, uint8_t **out, size_t *out_size, char *why, size_t why_size)
+{
+    return read_either(folder, SL_STORE_PUT_STATE, out, out_size, why, why_size);
+}
+
+int sl_store_read_book(const char *folder, uint8_t **out, size_t *out_size, char *why, size_t why_size)
+{
+    return read_either(folder, SL_STORE_PUT_BOOK, out, out_size, why, why_size);
+}
+
+const char *sl_store_name(enum sl_store_type type)
+{
+    const struct kind *kind = kind_of(type);
+    return kind ? kind->name : NULL;
 }
 
 struct sl_storer *sl_storer_new(const char *folder)
@@ -155,14 +188,9 @@ void *sl_storer_socket(struct sl_storer *storer)
     return zsock_resolve(storer->thread);
 }
 
-bool sl_storer_take(struct sl_storer *storer, uint64_t *out_ticket, int *out_error)
+bool sl_storer_take(struct sl_storer *storer, struct sl_receipt *out)
 {
-    struct receipt receipt;
-    if (zmq_recv(sl_storer_socket(storer), &receipt, sizeof receipt, ZMQ_DONTWAIT) != sizeof receipt) return false;
-
-    *out_ticket = receipt.ticket;
-    *out_error = receipt.error;
-    return true;
+    return zmq_recv(sl_storer_socket(storer), out, sizeof *out, ZMQ_DONTWAIT) == sizeof *out;
 }
 
 void sl_storer_destroy(struct sl_storer **storer)

@@ -9,18 +9,22 @@
 #include "starling/event.h"
 
 /*
- * What a node asks to be stored, made durable in order by a thread of its own, so that a slow disk never holds up the loop. A state file is a magic
- * word, a BLAKE2b checksum and the bytes; the one before stays as state.bak.
+ * What a node asks to be stored, made durable in order by a thread of its own, so that a slow disk never holds up the loop. The files `state` and
+ * `book` are a magic word, a BLAKE2b checksum and the bytes; the ones before stay as state.bak and book.bak.
  */
 
 enum { SL_STATE_SIZE_MAX = 64 << 20 };
 
-/* One store, now, in the calling thread. SL_ERROR_IO, SL_ERROR_NO_SPACE; SL_ERROR_UNSUPPORTED for anything but PUT_STATE. */
+/* One store, now, in the calling thread. SL_ERROR_IO, SL_ERROR_NO_SPACE; SL_ERROR_UNSUPPORTED for anything but PUT_STATE and PUT_BOOK. */
 int sl_store_carry_out(const char *folder, enum sl_store_type type, const uint8_t *data, size_t size);
 
-/* The last durable state on the heap, or NULL with size 0 if there never was one: the file, or state.bak when the file is missing or damaged.
+/* "state", "book": the file of such a store; NULL if this version keeps none. */
+const char *sl_store_name(enum sl_store_type type);
+
+/* The last durable bytes on the heap, or NULL with size 0 if there never were any: the file, or its .bak when the file is missing or damaged.
  * SL_ERROR_FORMAT when there are files but neither is whole, SL_ERROR_IO, _NO_MEMORY, with a sentence in `why`. */
 int sl_store_read_state(const char *folder, uint8_t **out, size_t *out_size, char *why, size_t why_size);
+int sl_store_read_book(const char *folder, uint8_t **out, size_t *out_size, char *why, size_t why_size);
 
 struct sl_storer;
 
@@ -33,8 +37,14 @@ int sl_storer_submit(struct sl_storer *storer, const struct sl_store *store);
 /* The zmq socket that becomes readable when a store is done. */
 void *sl_storer_socket(struct sl_storer *storer);
 
+struct sl_receipt {
+    uint64_t ticket;
+    enum sl_store_type type;
+    int error;
+};
+
 /* The next finished store, if any. */
-bool sl_storer_take(struct sl_storer *storer, uint64_t *out_ticket, int *out_error);
+bool sl_storer_take(struct sl_storer *storer, struct sl_receipt *out);
 
 /* Carries out what was submitted, then ends the thread. */
 void sl_storer_destroy(struct sl_storer **storer);

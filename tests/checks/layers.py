@@ -23,6 +23,8 @@ LIBRARIES = [
     (re.compile(r'(cblas|lapacke|lapack|openblas_config)\w*\.h|openblas/.*'), {'learn'}),
     (re.compile(r'msgpack(\.h|/.*)'), {'wire'}),
     (re.compile(r'zlib\.h'), {'data'}),
+    (re.compile(r'jansson(_config)?\.h'), {'runtime', 'programs'}),
+    (re.compile(r'microhttpd\.h'), {'runtime'}),
     (re.compile(r'sodium(\.h|/.*)'), {'base', 'wire', 'privacy', 'runtime', 'programs', 'main.c'}),
 ]
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE                  /* unshare(), for a disk of our own */
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <sodium.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "runtime/files.h"
+#include "small_disk.h"
 #include "starling/error.h"
 
 static char folder[] = "/tmp/starling-files-XXXXXX", path[SL_PATH_SIZE], why[SL_WHY_SIZE];
@@ -96,13 +98,28 @@ Test(files, a_put_that_fails_leaves_the_old_file)
 
 Test(files, a_full_disk_is_told_apart)
 {
-    if (access("/dev/full", W_OK) != 0) cr_skip_test("this machine has no /dev/full");
-    char link_path[SL_PATH_SIZE];
-    sl_path_join(folder, "x.new", link_path);
-    cr_assert_eq(symlink("/dev/full", link_path), 0);
+    if (!mount_small_disk(folder)) cr_skip_test("no right to mount a small disk");
+    char filler[SL_PATH_SIZE];
+    sl_path_join(folder, "filler", filler);
+    cr_assert(fill_small_disk(filler));
 
     cr_assert_eq(sl_file_put(folder, "x", "new", 3, 0600, false), SL_ERROR_NO_SPACE);
     cr_assert_not(file_holds("x", "new"));
+}
+
+Test(files, a_put_writes_through_no_link_and_over_no_remains)
+{
+    char link_path[SL_PATH_SIZE];
+    write_text("precious", "keep", 0600);
+    sl_path_join(folder, "x.new", link_path);
+    cr_assert_eq(symlink(path, link_path), 0);
+    cr_assert_eq(sl_file_put(folder, "x", "new", 3, 0600, false), SL_OK);
+    cr_assert(file_holds("precious", "keep"));
+    cr_assert(file_holds("x", "new"));
+
+    write_text("y.new", "left by a crash, and longer", 0600);
+    cr_assert_eq(sl_file_put(folder, "y", "new", 3, 0600, false), SL_OK);
+    cr_assert(file_holds("y", "new"));
 }
 
 Test(files, a_path_that_does_not_fit_is_refused)

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SL_RUNTIME_GLANCE_H
+#define SL_RUNTIME_GLANCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "runtime/journal.h"
+#include "runtime/setup.h"
+#include "starling/node.h"
+
+#ifndef STARLING_VERSION
+#define STARLING_VERSION "0.1.0"
+#endif
+
+/* One look at a running node: all that the control socket, /metrics and the log may tell. The driver fills it in; everything is borrowed. */
+struct sl_glance {
+    const struct sl_setup *setup;
+    const struct sl_node *node;
+    const struct sl_journal *journal;
+    uint64_t start_us, now_us;
+    uint64_t sends_dropped;
+    bool state_failing, book_failing;        /* the last store of that file was not durable */
+    bool clock_stepped;                      /* the wall clock was set while the node ran */
+    bool held, leaving;
+};
+
+enum { SL_HEALTH_WARNINGS = 8, SL_WARNING_SIZE = 192, SL_HEALTH_YOUNG_EPOCHS = 3 };
+
+enum sl_trouble { SL_TROUBLE_NONE, SL_TROUBLE_DISK, SL_TROUBLE_CLOCK, SL_TROUBLE_STALLED };
+
+/* In words. Healthy: not stalled, the disk takes the state, the clock agrees with the peers'. A node that saw fewer than SL_HEALTH_YOUNG_EPOCHS epochs cannot be
+ * stalled yet: it is healthy, and the reason says "starting". */
+struct sl_health {
+    bool healthy;
+    enum sl_trouble trouble;                 /* the first that holds; none: healthy */
+    char reason[SL_WARNING_SIZE];            /* empty: none */
+    uint32_t n_warnings;
+    char warnings[SL_HEALTH_WARNINGS][SL_WARNING_SIZE];
+};
+
+void sl_health_of(const struct sl_glance *glance, const struct sl_status *status, struct sl_health *out);
+
+/* "accuracy" or "rmse"; and the score of that name, if the node kept rows back to know it. */
+const char *sl_score_name(const struct sl_setup *setup);
+bool sl_own_score(const struct sl_setup *setup, const struct sl_score *score, double *out);
+
+#endif

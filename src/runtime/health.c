@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "runtime/glance.h"
+
+enum { DAY_S = 24 * 3600, CERTIFICATE_WARNING_S = 7 * DAY_S };
+
+/* Where the next warning is to be written. */
+static char *next_warning(struct sl_health *health)
+{
+    assert(health->n_warnings < SL_HEALTH_WARNINGS);
+    return health->warnings[health->n_warnings++];
+}
+
+static void warn(struct sl_health *health, const char *text)
+{
+    snprintf(next_warning(health), SL_WARNING_SIZE, "%s", text);
+}
+
+/* As the core judges it: farther than an epoch from the median of the peers. */
+static bool clock_is_off(const struct sl_glance *glance, const struct sl_status *status)
+{
+    uint64_t epoch_s = glance->setup->config.epoch_us / 1000000;
+    uint64_t off_s = (uint64_t)(status->clock_off_s < 0 ? -status->clock_off_s : status->clock_off_s);
+    return status->clock_peers > 0 && off_s > (epoch_s > 0 ? epoch_s : 1);
+}
+
+/* "3 h behind": the largest unit that fits. */
+static void describe_offset(int64_t off_s, char *out, size_t size)
+{
+    uint64_t distance_s = (uint64_t)(off_s < 0 ? -off_s : off_s);
+    const char *side = off_s < 0 ? "behind" : "ahead of";
+    if (distance_s >= 2 * DAY_S) snprintf(out, size, "%" PRIu64 " days %s", distance_s / DAY_S, side);
+    else if (distance_s >= 2 * 3600) snprintf(out, size, "%" PRIu64 " h %s", distance_s / 3600, side);
+    else if (distance_s >= 2 * 60) snprintf(out, size, "%" PRIu64 " min %s", distance_s / 60, side);
+    else snprintf(out, size, "%" PRIu64 " s %s", distance_s, side);
+}
+
+static enum sl_trouble trouble_of(const struct sl_glance *glance, const struct sl_status *status)
+{
+    if (glance->state_failing) return SL_TROUBLE_DISK;
+    if (clock_is_off(glance, status)) return SL_TROUBLE_CLOCK;
+    return status->stalled && status->epochs_seen >= SL_HEALTH_YOUNG_EPOCHS ? SL_TROUBLE_STALLED : SL_TROUBLE_NONE;
+}
+
+static void give_reason(const struct sl_glance *glance, const struct sl_status *status, struct sl_health *out)
+{
+    char offset[48];
+    switch (out->trouble) {
+    case SL_TROUBLE_DISK:
+        snprintf(out->reason, sizeof out->reason, "the disk does not take the state: the node sits out until it does; make room in %.96s", glance->setup->folder);
+        break;
+    case SL_TROUBLE_CLOCK:
+        describe_offset(status->clock_off_s, offset, sizeof offset);
+        snprintf(out->reason, sizeof out->reason, "the clock is %s %" PRIu32 " peers: set it (NTP) and restart the node", offset, status->clock_peers);
+        break;
+    case SL_TROUBLE_STALLED:
+        snprintf(out->reason, sizeof out->reason, "%s", status->reason[0] ? status->reason : "nothing merged for several epochs");
+        break;
+    case SL_TROUBLE_NONE:
+        if (glance->held) snprintf(out->reason, sizeof out->reason, "starting: held until a line comes on standard input");
+        else if (status->epochs_seen < SL_HEALTH_YOUNG_EPOCHS) snprintf(out->reason, sizeof out->reason, "starting");
+        break;
+    }
+}
+
+static void warn_of_certificate(const struct sl_glance *glance, struct sl_health *out)
+{
+    uint64_t expires_s = glance->setup->certificate_expires_s, now_s = glance->now_us / 1000000;
+    if (expires_s <= now_s) warn(out, "the certificate has expired: the node is a member no more; ask for a new invite");
+    else if (expires_s - now_s < CERTIFICATE_WARNING_S)
+        snprintf(next_warning(out), SL_WARNING_SIZE, "the certificate expires in %.1f days: ask for a new invite", (double)(expires_s - now_s) / DAY_S);
+}
+
+void sl_health_of(const struct sl_glance *glance, const struct sl_status *status, struct sl_health *out)
+{
+    const struct sl_config *config = &glance->setup->config;
+    uint32_t needed = config->cohort_min_size - 1;
+    *out = (struct sl_health){0};
+    out->trouble = trouble_of(glance, status);
+    out->healthy = out->trouble == SL_TROUBLE_NONE;
+    give_reason(glance, status, out);
+
+    warn_of_certificate(glance, out);
+    if (glance->leaving) warn(out, "left: takes part no more; stop the process to end it");
+    if (glance->book_failing)
+        snprintf(next_warning(out), SL_WARNING_SIZE, "the disk does not take the address book: make room in %.96s", glance->setup->folder);
+    if (glance->clock_stepped) warn(out, "the wall clock was set while the node ran: restart the node if the new time is right");
+    if (!glance->leaving && status->epochs_seen > 0 && status->peers_live < needed)
+        snprintf(next_warning(out), SL_WARNING_SIZE, "%" PRIu32 " peer%s reachable, %" PRIu32 " needed for a cohort", status->peers_live,
+                 status->peers_live == 1 ? "" : "s", needed);
+    if (!glance->setup->identity.address[0]) warn(out, "no address: other nodes cannot dial this one; set node.address if they could reach it");
+    warn(out, "privacy is off: no formal promise beyond the masks");
+}
+
+const char *sl_score_name(const struct sl_setup *setup)
+{
+    return setup->model->task == SL_TASK_CLASSIFY ? "accuracy" : "rmse";
+}
+
+bool sl_own_score(const struct sl_setup *setup, const struct sl_score *score, double *out)
+{
+    if (score->n_rows == 0) return false;
+
+    *out = setup->model->task == SL_TASK_CLASSIFY ? score->accuracy : score->rmse;
+    return true;
+}
