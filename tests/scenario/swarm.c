@@ -19,7 +19,7 @@
  * agreement is not demanded; the last line counts these seeds.
  * A failure names the command that repeats it; -v shows what a seed means and prints the story.
  */
-enum { FAULT_EPOCHS = 8, HEALING_EPOCHS = 30, NODES_MIN = 4, NODES_MAX = 24, SCENARIO_MAX = 4096, SETTING_MAX = 48, N_SETTINGS = 9, DIM = 16 };
+enum { FAULT_EPOCHS = 8, HEALING_EPOCHS = 30, NODES_MIN = 4, NODES_MAX = 24, SCENARIO_MAX = 4096, SETTING_MAX = 48, N_SETTINGS = 10, DIM = 16 };
 
 struct plan {
     uint32_t n_nodes;
@@ -67,6 +67,7 @@ static void draw_options(struct plan *plan, struct sl_rng *rng)
     snprintf(plan->settings[i++], SETTING_MAX, "block.size=%" PRIu32, block);
     snprintf(plan->settings[i++], SETTING_MAX, "view.size=%" PRIu32, view);
     snprintf(plan->settings[i++], SETTING_MAX, "link.max=%" PRIu32, links);
+    snprintf(plan->settings[i++], SETTING_MAX, "link.inbound=%" PRIu32, links < 48 ? links : 48);
     plan->is_tight = links < n;
     plan->disagreement_max = .05 * n_parts * (n_bits == 8 ? 2 : 1) * (n_pulls < 2 ? 2 : 1);
 }

@@ -13,7 +13,7 @@ static struct forged *forged;
 
 static void make_stage(void)
 {
-    stage = stage_new(&(struct stage_options){.n_puppets = 5, .seed = 2, .dim = DIM});
+    stage = stage_new(&(struct stage_options){.n_puppets = 5, .seed = 5, .dim = DIM});
     stage_start(stage);
     forged = forge_cohort(stage, 3);
     forge_commit_all(forged);
