@@ -342,7 +342,7 @@ static int read_class_number(struct table *table, const char *text)
         return REFUSE(table, SL_ERROR_FORMAT, "%s: \"%s\" is not a class number, but the label of the first row is a number",
                       place(table, table->label, where), shown(text, seen));
     if (!sl_rows_is_class(value))
-        return REFUSE(table, SL_ERROR_FORMAT, "%s: %s is no class number 0, 1, ... %d; to predict a number, the task is regress",
+        return REFUSE(table, SL_ERROR_FORMAT, "%s: %s is no class number 0, 1, ... %d; is this the label column? (the model ridge predicts numbers)",
                       place(table, table->label, where), shown(text, seen), SL_CLASSES_MAX - 1);
     sl_rows_set_label(&table->rows, SL_TASK_CLASSIFY, value);
     return SL_OK;

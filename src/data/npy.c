@@ -223,7 +223,7 @@ static int check_label(const struct array *array, double value)
     if (array->task == SL_TASK_REGRESS || sl_rows_is_class(value)) return SL_OK;
 
     return REFUSE(array, SL_ERROR_FORMAT,
-                  "%s: the label %.9g of row %u is no class number 0, 1, ... %d; to predict a number, the task is regress",
+                  "%s: the label %.9g of row %u is no class number 0, 1, ... %d; is this the label column? (the model ridge predicts numbers)",
                   array->source.path, value, row, SL_CLASSES_MAX - 1);
 }
 

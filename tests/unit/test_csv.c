@@ -176,7 +176,7 @@ Test(csv, shows_hostile_text_short_and_harmless)
 Test(csv, refuses_labels_that_are_no_classes)
 {
     assert_text_refused("1,0\n2,1.5\n", classify, SL_ERROR_FORMAT, "data.csv:2:3: column 1: 1.5 is no class number");
-    assert_text_refused("1,-1\n", classify, SL_ERROR_FORMAT, "the task is regress");
+    assert_text_refused("1,-1\n", classify, SL_ERROR_FORMAT, "the model ridge predicts numbers");
     assert_text_refused("1,4000000000\n", classify, SL_ERROR_FORMAT, "no class number");
     assert_text_refused("1,0\n2,owl\n", classify, SL_ERROR_FORMAT, "\"owl\" is not a class number");
 }
