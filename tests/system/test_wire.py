@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+"""Wire adversaries against a real node in an honest network: it stays up, small and cheap, and the honest ones go on learning."""
+
+import os
+import re
+import tempfile
+import unittest
+
+from kit import ROOT
+from wire_kit import ATTACKS, FILES, Network, attack, is_sanitized
+
+EPOCHS = 4
+MEMORY_FACTOR = 4 if is_sanitized() else 1       # shadow memory and quarantine
+
+
+class Wire(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory(prefix="starling-wire-")
+        cls.network = Network(cls.folder.name)
+        if not cls.network.settle(60):
+            last = cls.network.victim.lines[-5:]
+            cls.tearDownClass()
+            raise AssertionError(f"the network does not come up: {last}")
+        cls.baseline = cls.network.rate(cls.network.wait_epochs(6))
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.network.stop()
+        cls.folder.cleanup()
+
+    def judge(self, name, outcome):
+        self.assertTrue(outcome.alive, self.network.victim.lines[-10:])
+        self.assertLess(outcome.growth_mib, ATTACKS[name][1] * MEMORY_FACTOR, "memory")
+        self.assertLess(outcome.files, FILES - 12, "descriptors")
+        self.assertLess(outcome.cpu, 1.0, "cores")
+        self.assertLess(outcome.recovery_s, 10, "recovery")
+
+    def survive(self, name):
+        self.assertTrue(self.network.settle(), "before the attack")
+        outcome = attack(self.network, name, EPOCHS)
+        self.judge(name, outcome)
+        if outcome.rate < 0.9 * self.baseline:           # a busy machine can spoil a few epochs: look again, for longer
+            self.assertTrue(self.network.settle(), "before the second attack")
+            outcome = attack(self.network, name, 3 * EPOCHS)
+            self.judge(name, outcome)
+        self.assertGreaterEqual(outcome.rate, 0.9 * self.baseline, f"honest cohorts; {self.baseline:.2f} undisturbed")
+        return outcome
+
+    def test_frames_without_end(self):
+        self.survive("more")
+
+    def test_large_frames_before_the_handshake(self):
+        self.survive("preauth")
+
+    def test_garbage_instead_of_hello(self):
+        self.survive("hello")
+
+    def test_a_flood_of_small_messages(self):
+        self.survive("small")
+
+    def test_one_byte_a_second(self):
+        self.survive("slow")
+
+    def test_connections_that_say_nothing(self):
+        self.survive("idle")
+
+    def test_more_connections_than_descriptors(self):
+        self.survive("files")
+
+    def test_connections_that_come_and_go(self):
+        self.survive("storm")
+
+    def test_connections_that_are_reset(self):
+        self.survive("rst")
+
+    def test_routing_ids_of_the_peers_choice(self):
+        self.survive("squat")
+
+    def test_a_tls_hello(self):
+        self.survive("tls")
+
+    def test_a_peer_that_refuses_every_dial(self):
+        outcome = self.survive("refuse")
+        self.assertLess(outcome.connections, 20 * 6 * EPOCHS, "dials of six nodes")
+
+
+class Source(unittest.TestCase):
+    """What no socket of ours may ever use, because it lets a peer abort us, or allocates on a peer's word."""
+
+    def test_what_is_never_used(self):
+        for folder, _, names in os.walk(os.path.join(ROOT, "src")):
+            for name in names:
+                with open(os.path.join(folder, name), encoding="utf-8") as file:
+                    found = re.search(r"ZMQ_CONNECT_ROUTING_ID|ZMQ_CONNECT_RID|ZMQ_PIPES_STATS|zmsg_decode|zsock_set_connect_rid", file.read())
+                self.assertIsNone(found, f"{folder}/{name}")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
