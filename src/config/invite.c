@@ -246,8 +246,10 @@ static int read_body(struct text body, const char *name, struct sl_invite_file *
         snprintf(why, why_size, "%s:%" PRIu32 ": %s", name, number, wrong);
         return SL_ERROR_FORMAT;
     }
-    if (body.size == 0 || out->n_seeds == 0) {
-        snprintf(why, why_size, "%s: %s; ask for a new invite", name, body.size == 0 ? "the network's descriptor is missing" : "no seed is named, so nobody could be reached");
+    const char *missing = out->n_seeds == 0 ? "no seed is named, so nobody could be reached" : NULL;
+    if (body.size == 0) missing = "the network's descriptor is missing";
+    if (missing) {
+        snprintf(why, why_size, "%s: %s; ask for a new invite", name, missing);
         return SL_ERROR_FORMAT;
     }
     out->descriptor = malloc(body.size + 1);

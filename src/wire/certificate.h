@@ -49,8 +49,8 @@ struct sl_invite {
 void sl_invite_issue(const uint8_t network_id[32], const uint8_t issuer_secret[64], const struct sl_identity *host, const uint8_t invite_seed[32],
                      uint32_t flags, uint32_t slot, uint64_t expires_s, struct sl_invite *out);
 
-/* The subject admits itself. Returns the certificate's size (<= SL_CERTIFICATE_MAX), 0 when the invite's host is a guest itself: its certificate leaves no room.
- * Whoever has the invite from a file verifies what this made before using it. */
+/* The subject admits itself. Returns the certificate's size (<= SL_CERTIFICATE_MAX), 0 when the invite's host is a guest itself: its certificate leaves no
+ * room. Whoever has the invite from a file verifies what this made before using it. */
 size_t sl_certificate_issue(const uint8_t network_id[32], const struct sl_invite *invite, const uint8_t subject[32], uint8_t out[SL_PEER_CERTIFICATE_MAX]);
 
 /* Tries nonces from `from` on, at most `n_tries`. Returns the certificate's size, or 0 when none of them solves it. */

@@ -124,8 +124,8 @@ struct sl_chunk {
 #define SL_BODY(name) \
     int sl_read_##name(const struct sl_envelope *envelope, struct sl_##name *out); \
     void sl_write_##name(struct sl_writer *writer, const struct sl_##name *body);
-SL_BODY(hello) SL_BODY(advert) SL_BODY(view_pull) SL_BODY(view_adverts) SL_BODY(propose) SL_BODY(join) SL_BODY(roster) SL_BODY(refuse) SL_BODY(commit) SL_BODY(list) SL_BODY(open)
-SL_BODY(result) SL_BODY(aggregate) SL_BODY(pull) SL_BODY(need) SL_BODY(get) SL_BODY(chunk)
+SL_BODY(hello) SL_BODY(advert) SL_BODY(view_pull) SL_BODY(view_adverts) SL_BODY(propose) SL_BODY(join) SL_BODY(roster) SL_BODY(refuse)
+SL_BODY(commit) SL_BODY(list) SL_BODY(open) SL_BODY(result) SL_BODY(aggregate) SL_BODY(pull) SL_BODY(need) SL_BODY(get) SL_BODY(chunk)
 #undef SL_BODY
 
 /* `type` is SL_MESSAGE_PING or SL_MESSAGE_PONG. */

@@ -230,7 +230,8 @@ static inline struct sl_chunk sample_chunk(enum sample kind)
 
 #define SAMPLE_BODIES(CASE) \
     CASE(HELLO, hello) CASE(ADVERT, advert) CASE(VIEW_PULL, view_pull) CASE(VIEW, view_adverts) CASE(PROPOSE, propose) CASE(JOIN, join) \
-    CASE(ROSTER, roster) CASE(REFUSE, refuse) CASE(LIST, list) CASE(COMMIT, commit) CASE(OPEN, open) CASE(RESULT, result) CASE(AGGREGATE, aggregate) CASE(PULL, pull) CASE(NONE, pull) CASE(NEED, need) CASE(GET, get) CASE(CHUNK, chunk)
+    CASE(ROSTER, roster) CASE(REFUSE, refuse) CASE(LIST, list) CASE(COMMIT, commit) CASE(OPEN, open) CASE(RESULT, result) \
+    CASE(AGGREGATE, aggregate) CASE(PULL, pull) CASE(NONE, pull) CASE(NEED, need) CASE(GET, get) CASE(CHUNK, chunk)
 
 static inline void sample_write_body(struct sl_writer *writer, enum sl_message_type type, enum sample kind)
 {

@@ -130,7 +130,8 @@ Test(invite, to_an_open_network_is_a_descriptor_and_a_seed)
 
 Test(invite, of_the_largest_parts_fits)
 {
-    example.invite = (struct sl_invite){.flags = UINT32_MAX, .slot = UINT32_MAX, .expires_s = UINT64_MAX, .has_host = true, .host_certificate_size = SL_CERTIFICATE_MAX};
+    example.invite = (struct sl_invite){.flags = UINT32_MAX, .slot = UINT32_MAX, .expires_s = UINT64_MAX, .has_host = true,
+                                        .host_certificate_size = SL_CERTIFICATE_MAX};
     memset(example.invite.host_certificate, 0xff, SL_CERTIFICATE_MAX);
     example.n_seeds = SL_SEEDS_MAX;
     for (int i = 0; i < SL_SEEDS_MAX; i++) memset(example.seeds[i].address, '~', SL_PEER_ADDRESS_MAX - 1);
@@ -263,8 +264,8 @@ Test(invite, line_is_held_to_its_fields)
 
     refuses_invite(HEX_32, "1 0 5", HEX_32 HEX_32, "", "secret must be 128");
     refuses_invite("-" HEX_32 HEX_32, "1 0 5", HEX_32 HEX_32, "", "secret must be 128");
-    static const char *const numbers[] = {"4294967296 0 5", "1 4294967296 5", "1 0 18446744073709551616", "1 0 99999999999999999999", "-1 0 5", "01 0 5", "1 0x 5",
-                                          "1  5", "+1 0 5", "1 0 "};
+    static const char *const numbers[] = {"4294967296 0 5", "1 4294967296 5", "1 0 18446744073709551616", "1 0 99999999999999999999", "-1 0 5", "01 0 5",
+                                          "1 0x 5", "1  5", "+1 0 5", "1 0 "};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) refuses_invite(HEX_32 HEX_32, numbers[i], HEX_32 HEX_32, "", "whole numbers");
     refuses_invite(HEX_32 HEX_32, "1 0 5", HEX_32, "", "signature must be 128");
     refuses_invite(HEX_32 HEX_32, "1 0 5", HEX_32 "0011223344556677889gaabbccddeeff00112233445566778899aabbccddeeff", "", "signature must be 128");

@@ -204,8 +204,9 @@ Test(message, a_body_is_not_read_under_the_name_of_another_type)
             int error = sl_read_##name(&envelope, &body); \
             cr_assert_eq(error, SL_ERROR_MALFORMED, "%s as " #TYPE, sl_message_name(type)); \
         }
-        CASE(HELLO, hello) CASE(ADVERT, advert) CASE(VIEW_PULL, view_pull) CASE(VIEW, view_adverts) CASE(PROPOSE, propose) CASE(JOIN, join) CASE(ROSTER, roster) CASE(REFUSE, refuse) CASE(LIST, list)
-        CASE(COMMIT, commit) CASE(OPEN, open) CASE(RESULT, result) CASE(AGGREGATE, aggregate) CASE(NEED, need) CASE(GET, get) CASE(CHUNK, chunk)
+        CASE(HELLO, hello) CASE(ADVERT, advert) CASE(VIEW_PULL, view_pull) CASE(VIEW, view_adverts) CASE(PROPOSE, propose) CASE(JOIN, join)
+        CASE(ROSTER, roster) CASE(REFUSE, refuse) CASE(LIST, list) CASE(COMMIT, commit) CASE(OPEN, open) CASE(RESULT, result)
+        CASE(AGGREGATE, aggregate) CASE(NEED, need) CASE(GET, get) CASE(CHUNK, chunk)
         if (type != SL_MESSAGE_NONE) CASE(PULL, pull)
 #undef CASE
         if (type != SL_MESSAGE_RELEASED) cr_assert_eq(sl_read_released(&envelope), SL_ERROR_MALFORMED);
