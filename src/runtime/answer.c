@@ -299,7 +299,7 @@ static json_t *epoch_numbers(const struct sl_glance *glance, const struct sl_sta
     uint64_t epoch_us = glance->setup->config.epoch_us, number = glance->held ? glance->now_us / epoch_us : status->epoch;
     uint64_t begin_us = number * epoch_us;
     return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "number", count(number), "elapsed_s",
-                     seconds(glance->now_us > begin_us ? glance->now_us - begin_us : 0), "first", count_or_null(status->first_epoch, status->first_epoch > 0),
+                     seconds(glance->now_us > begin_us ? glance->now_us - begin_us : 0), "first", count_or_null(status->first_epoch, status->first_epoch > 0 && status->first_epoch < INT64_MAX),
                      "seen", count(status->epochs_seen), "trained", count(status->epochs_trained), "with_aggregate", count(status->epochs_with_aggregate),
                      "merged", count(status->epochs_merged), "last_merge", count_or_null(status->last_merge_epoch, status->last_merge_epoch > 0));
 }

@@ -63,7 +63,7 @@ json_t *sl_control_ok(json_t *data)
 /* Best effort: whoever asks and does not read loses its answers. */
 static void send_answer(struct sl_control *control, const struct client *to, json_t *answer)
 {
-    char *text = answer ? json_dumps(answer, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
+    char *text = answer ? json_dumps(answer, JSON_COMPACT | JSON_REAL_PRECISION(16)) : NULL;
     const char *sent = text ? text : "{\"schema_version\":1,\"status\":\"error\",\"error\":\"failed\",\"message\":\"the node is short of memory; ask again\"}";
     bool open = zmq_send(control->router, to->route, to->route_size, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0;
     if (open && to->has_delimiter) open = zmq_send(control->router, "", 0, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0;

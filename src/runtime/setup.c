@@ -114,6 +114,23 @@ static int scale(struct sl_setup *setup, char *why, size_t why_size)
     return SL_OK;
 }
 
+/* Where the descriptor and the file both name the columns, the same must stand in the same place; classes that are texts get the descriptor's numbers. */
+static int settle_names(const struct sl_setup *setup, const char *path, struct sl_dataset *data, char *why, size_t why_size)
+{
+    const struct sl_names *columns = &setup->scaling.columns, *classes = &setup->scaling.classes;
+    bool both_named = data->columns && columns->n == data->n_features;
+    for (uint32_t j = 0; both_named && j < columns->n; j++)
+        if (strcmp(data->columns[j], columns->names[j]) != 0)
+            return SL_FAIL(SL_ERROR_MISMATCH, why, why_size,
+                           "%s: feature column %u is \"%s\", but network.conf wants \"%s\" there; bring the columns into its order", path, j + 1,
+                           data->columns[j], columns->names[j]);
+    if (!data->classes || classes->n == 0) return SL_OK;
+
+    char sentence[SL_WHY_SIZE];
+    int error = sl_dataset_number_classes(data, classes->names, classes->n, sentence, sizeof sentence);
+    return error == SL_OK ? SL_OK : SL_FAIL(error, why, why_size, "%s: %s", path, sentence);
+}
+
 static int read_data(struct sl_setup *setup, char *why, size_t why_size)
 {
     const struct sl_config *config = &setup->config;
@@ -122,6 +139,10 @@ static int read_data(struct sl_setup *setup, char *why, size_t why_size)
 
     int error = read_rows(setup, "data.path", config->data_path, &setup->data, why, why_size);
     if (error == SL_OK && config->data_test[0]) error = read_rows(setup, "data.test", config->data_test, &setup->test, why, why_size);
+    if (error != SL_OK) return error;
+
+    error = settle_names(setup, config->data_path, &setup->data, why, why_size);
+    if (error == SL_OK && setup->test.n_rows > 0) error = settle_names(setup, config->data_test, &setup->test, why, why_size);
     if (error != SL_OK) return error;
 
     settle_shape(setup);
