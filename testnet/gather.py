@@ -13,9 +13,10 @@ OWN_SCORE = re.compile(r"own (accuracy|rmse) ([0-9.e+-]+)")
 TRAINED = re.compile(r"^trained (\d+) steps")
 AGGREGATE = re.compile(r", aggregate of (\d+) members")
 MERGED = re.compile(r", merged (\d+) aggregate")
+MERGED_MEMBERS = re.compile(r", merged \d+ aggregates? of (\d+) members")
 PEERS = re.compile(r"(\d+) peers? reachable")
 PHASES = ["form", "train", "commit", "open", "result", "pull"]
-FIELDS = ["own_score", "steps", "cohort", "aggregate", "void", "merged", "peers", "bytes_sent", "bytes_received", "cpu_ms", "seconds"]
+FIELDS = ["own_score", "steps", "cohort", "aggregate", "void", "merged", "merged_members", "peers", "bytes_sent", "bytes_received", "cpu_ms", "seconds"]
 ANSWER_SECONDS = 3
 EPOCHS_KEPT = 256                            # that many a node remembers
 
@@ -29,7 +30,8 @@ def from_line(line):
     """The facts of one epoch in a line of the log; what it does not tell is missing."""
     cohort = number_in(AGGREGATE, line)
     return {"own_score": number_in(OWN_SCORE, line, float), "steps": number_in(TRAINED, line) or 0, "cohort": cohort, "aggregate": cohort is not None,
-            "void": ", cohort void" in line, "merged": number_in(MERGED, line) or 0, "peers": number_in(PEERS, line)}
+            "void": ", cohort void" in line, "merged": number_in(MERGED, line) or 0,
+            "merged_members": number_in(MERGED_MEMBERS, line) or 0, "peers": number_in(PEERS, line)}
 
 
 def from_answer(epoch):
