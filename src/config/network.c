@@ -356,7 +356,8 @@ static int read_names(const struct line *line, struct sl_names *out, char *why, 
     int error = sl_names_split(line->value, out);
     if (error == SL_ERROR_NO_MEMORY) return refuse_line(line, error, "not enough memory", why, why_size);
     if (error)
-        return refuse_line(line, error, "these are no names; wanted: names parted by commas, with %XX for blanks, commas, quotes and percent signs", why, why_size);
+        return refuse_line(line, error, "these are no names; wanted: names parted by commas, with %XX for blanks, commas, quotes and percent signs", why,
+                           why_size);
     return SL_OK;
 }
 
