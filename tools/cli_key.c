@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* starling key show: who a node is, without its secrets. */
+#include "cli.h"
+
+#include <jansson.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli_files.h"
+#include "cli_words.h"
+#include "config/network.h"
+#include "runtime/membership.h"
+#include "runtime/settings.h"
+#include "runtime/setup.h"
+#include "starling/error.h"
+#include "wire/certificate.h"
+
+struct view {
+    const char *folder;
+    struct sl_setup setup;                       /* as far as an identity needs it */
+    struct sl_certificate certificate;
+    char id[65], sign[65], transport[65], host[65];
+    char why[CLI_WHY_SIZE];
+};
+
+static int parse(struct cli *cli, int argc, char **argv, struct view *view)
+{
+    struct cli_words words;
+    const struct cli_flag flags[] = {{0}};
+    if (!cli_words_sort(argc, argv, flags, 2, &words, view->why, CLI_WHY_SIZE)) return SL_ERROR_BAD_ARGUMENT;
+
+    bool is_show = words.n_plain >= 1 && strcmp(words.plain[0], "show") == 0;
+    view->folder = words.n_plain == 2 ? words.plain[1] : cli->directory;
+    if (is_show && view->folder) return SL_OK;
+    return SL_FAIL(SL_ERROR_BAD_ARGUMENT, view->why, CLI_WHY_SIZE, "wanted: starling key show DIR, with the directory of a node");
+}
+
+static int read_node(struct view *view)
+{
+    char path[SL_PATH_SIZE];
+    struct sl_setup *setup = &view->setup;
+    *setup = (struct sl_setup){.folder = view->folder};
+    sl_config_init(&setup->config);
+    if (sl_path_join(view->folder, "network.conf", path) != SL_OK) return SL_FAIL(SL_ERROR_TOO_LARGE, view->why, CLI_WHY_SIZE, "%s: is too long", view->folder);
+
+    int error = sl_network_read(path, &setup->config, &setup->scaling, view->why, CLI_WHY_SIZE);
+    sl_path_join(view->folder, "node.conf", path);
+    if (error == SL_OK) error = sl_settings_read(path, &setup->config, view->why, CLI_WHY_SIZE);
+    if (error == SL_OK) error = sl_membership_read(setup, view->why, CLI_WHY_SIZE);
+    if (error != SL_OK) return error;
+
+    const struct sl_admission admission = sl_admission_of(&setup->config);
+    uint32_t n_checks;
+    error = sl_certificate_verify(setup->identity.certificate, setup->identity.certificate_size, &admission, setup->identity.id, (uint64_t)time(NULL),
+                                  &view->certificate, &n_checks);
+    if (error != SL_OK) return SL_FAIL(error, view->why, CLI_WHY_SIZE, "%s: its certificate does not verify", view->folder);
+
+    sodium_bin2hex(view->id, sizeof view->id, setup->identity.id, 32);
+    sodium_bin2hex(view->sign, sizeof view->sign, setup->identity.sign_public, 32);
+    sodium_bin2hex(view->transport, sizeof view->transport, setup->identity.transport_public, 32);
+    sodium_bin2hex(view->host, sizeof view->host, view->certificate.host_id, 32);
+    return SL_OK;
+}
+
+static void admitted_by(const struct view *view, char out[128])
+{
+    if (view->certificate.expires_s == UINT64_MAX) snprintf(out, 128, "a puzzle, for ever");
+    else if (view->certificate.has_host) snprintf(out, 128, "member %s", view->host);
+    else snprintf(out, 128, "the operator");
+}
+
+static void say(const struct view *view)
+{
+    char who[128], then[CLI_TIME_SIZE];
+    const struct sl_identity *self = &view->setup.identity;
+    admitted_by(view, who);
+    printf("id             %s\n", view->id);
+    printf("name           %s\n", view->setup.config.name[0] ? view->setup.config.name : "(none)");
+    printf("network        %s\n", view->setup.config.network_name);
+    printf("signing key    %s\n", view->sign);
+    printf("transport key  %s\n", view->transport);
+    printf("address        %s\n", self->address[0] ? self->address : "(none: others cannot dial it)");
+    printf("admitted by    %s\n", who);
+    if (view->certificate.expires_s != UINT64_MAX) printf("member until   %s\n", cli_time_text(view->certificate.expires_s, then));
+    printf("secret keys    (hidden)\n");
+}
+
+static json_t *answer(const struct view *view)
+{
+    const struct sl_certificate *certificate = &view->certificate;
+    bool expires = certificate->expires_s != UINT64_MAX;
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:s}", "id", view->id, "name", view->setup.config.name, "network", view->setup.config.network_name,
+                     "sign_public", view->sign, "transport_public", view->transport, "address", view->setup.identity.address, "host",
+                     certificate->has_host ? json_string(view->host) : json_null(), "expires",
+                     expires ? json_integer((json_int_t)certificate->expires_s) : json_null(), "secret", "(hidden)");
+}
+
+int cli_key(struct cli *cli, int argc, char **argv)
+{
+    struct view *view = calloc(1, sizeof *view);
+    if (!view) return cli_fail(cli, CLI_FAILED, "not enough memory");
+
+    int error = parse(cli, argc, argv, view);
+    if (error == SL_OK) error = read_node(view);
+
+    int code = CLI_OK;
+    if (error != SL_OK) code = cli_fail(cli, cli_code_of(error), "%s", view->why);
+    else if (cli->json) code = cli_answer(cli, answer(view));
+    else say(view);
+    sl_setup_finish(&view->setup);
+    free(view);
+    return code;
+}
