@@ -404,8 +404,8 @@ void sl_guard_begin(struct sl_guard *guard)
     if (atomic_load_explicit(&guard->open_us, memory_order_relaxed) == 0) atomic_store_explicit(&guard->open_us, clock_us(), memory_order_relaxed);
 }
 
-/* What a frame takes on the wire: CURVE's command, nonce, box and flag, and ZMTP's flag and length. */
-static size_t size_on_wire(size_t size)
+/* CURVE's command, nonce, box and flag, and ZMTP's flag and length. */
+size_t sl_guard_size_on_wire(size_t size)
 {
     size_t boxed = size + 33;
     return boxed + (boxed > 255 ? 9 : 2);
@@ -414,7 +414,7 @@ static size_t size_on_wire(size_t size)
 void sl_guard_account(struct sl_guard *guard, int descriptor, size_t size)
 {
     if (descriptor < 0 || descriptor >= (int)guard->n_files) return;
-    atomic_fetch_add_explicit(&guard->accounted[descriptor], size_on_wire(size), memory_order_relaxed);
+    atomic_fetch_add_explicit(&guard->accounted[descriptor], sl_guard_size_on_wire(size), memory_order_relaxed);
 }
 
 bool sl_guard_watch(struct sl_guard *guard, int descriptor, uint64_t cookie)

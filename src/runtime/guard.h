@@ -31,6 +31,9 @@ uint64_t sl_guard_cookie(int descriptor);
 /* The cookie of the connection that a message came on: of the descriptor, if its peer has the address that the message names. Else 0. */
 uint64_t sl_guard_cookie_of(int descriptor, const char *peer_address);
 
+/* Bytes that a frame takes on the wire. Exact: an error of one byte would add up over the life of a connection. */
+size_t sl_guard_size_on_wire(size_t size);
+
 /* A frame of `size` bytes arrived on this connection. */
 void sl_guard_account(struct sl_guard *guard, int descriptor, size_t size);
 

@@ -327,12 +327,18 @@ static struct tally attack_squat(const struct target *target)
     return swarm(target, 40, 500, hello_of_squatter, ids, 4);
 }
 
+/* Strangers that keep their connections after a word that means nothing. */
+static struct tally attack_stranger(const struct target *target)
+{
+    return swarm(target, 60, 20000, garbage_hello, NULL, 0);
+}
+
 static const struct {
     const char *name;
     struct tally (*run)(const struct target *target);
 } attacks[] = {{"more", attack_more},       {"preauth", attack_preauth}, {"hello", attack_hello}, {"slow", attack_slow},     {"idle", attack_idle},
                {"files", attack_files},     {"storm", attack_storm},     {"squat", attack_squat}, {"tls", attack_tls},       {"rst", attack_rst},
-               {"refuse", attack_refuse},   {"small", attack_small}};
+               {"refuse", attack_refuse},   {"small", attack_small},       {"stranger", attack_stranger}};
 
 int main(int argc, char **argv)
 {

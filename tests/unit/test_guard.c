@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <errno.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -264,6 +266,38 @@ Test(guard, a_proven_key_that_says_nothing_is_cut_as_well_and_one_that_spoke_is_
     cr_assert_eq(n_messages, 2);
     zmq_close(mute);
     zmq_close(speaker);
+    close_links();
+}
+
+/* Bytes that the kernel received on the only connection somebody made to us. */
+static uint64_t received_by_kernel(void)
+{
+    for (int descriptor = 3; descriptor < 200; descriptor++) {
+        struct sockaddr_in6 own, peer;
+        struct tcp_info info = {0};
+        socklen_t own_size = sizeof own, peer_size = sizeof peer, size = sizeof info;
+        bool is_connected = getsockname(descriptor, (struct sockaddr *)&own, &own_size) == 0 && ntohs(own.sin6_port) == port &&
+                            getpeername(descriptor, (struct sockaddr *)&peer, &peer_size) == 0;
+        if (is_connected && getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &size) == 0) return info.tcpi_bytes_received;
+    }
+    return 0;
+}
+
+Test(guard, knows_to_the_byte_what_a_message_takes_on_the_wire)
+{
+    static const size_t sizes[] = {0, 1, 100, 221, 222, 223, 224, 1000, 65535, 65536, 73000};
+    static uint8_t bytes[73000];
+    open_links();
+    void *peer = honest_peer();
+    for (uint32_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        uint64_t before = received_by_kernel();
+        uint32_t n_before = n_messages;
+        cr_assert_gt(before, 0);
+        for (uint32_t j = 0; j < 10; j++) zmq_send(peer, bytes, sizes[i], 0);
+        for (uint32_t j = 0; j < 1000 && n_messages < n_before + 10; j++) turn(2000);
+        cr_assert_eq(received_by_kernel() - before, 10 * sl_guard_size_on_wire(sizes[i]), "size %zu", sizes[i]);
+    }
+    zmq_close(peer);
     close_links();
 }
 
