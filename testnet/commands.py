@@ -11,6 +11,7 @@ import faults
 import gather
 import interrupts
 import isolation
+import keeper
 import report
 import scenario
 from live import PRIVACY, number, size_text
@@ -177,6 +178,7 @@ def make_report(words):
 def down(words):
     network = Network(simple_options("down", words, "Ends the nodes that `up` or `run` started, and nothing else; writes the report.", "testnet/testnet down").dir)
     interrupts.ignore()
+    keeper.end(network)
     gatherer = gather.Gatherer(network)
     gatherer.ask_nodes()
     n_stopped = network.stop()

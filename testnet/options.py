@@ -14,6 +14,8 @@ FOLDER = os.path.join(os.path.expanduser("~"), ".cache", "starling-testnet")
 NETWORK, DEMO = os.path.join(FOLDER, "net"), os.path.join(FOLDER, "demo")
 NO_ATTACK = "--attack is not part of this version: there is no program yet that lies to its peers on purpose; faults of honest nodes are in `--scenario`"
 
+KILL_HOURS_MAX = 24                          # --kill-every in a network without an end
+
 EXIT_CODES = "exit codes: 0 every surviving node finished, 1 one crashed, stuck or was stopped, 4 bad arguments or data"
 
 
@@ -70,11 +72,7 @@ def up_options(words):
     add_network(parser)
     parser.add_argument("--epochs", type=int, help="nodes end by themselves after so many epochs (default: when told)")
     add_faults(parser)
-    arguments = parser.parse_args(words)
-    for option, value in (("--scenario", arguments.scenario), ("--kill-every", arguments.kill_every)):
-        if value:
-            raise Refusal(f"{option} needs somebody who carries it out, and `up` leaves nobody behind: use `testnet run {option} {value}`")
-    return check_network(arguments)
+    return check_network(parser.parse_args(words))
 
 
 def demo_options(words):
@@ -106,21 +104,23 @@ def check_network(arguments, may_replace=False):
         raise Refusal("--epochs must be 1 or more")
     if not 0 <= arguments.drop <= 1:
         raise Refusal(f"--drop {arguments.drop}: must be a share from 0 to 1, such as 0.02")
-    arguments.plan = plan_of(arguments)
+    arguments.scenario = os.path.abspath(arguments.scenario) if arguments.scenario else None
+    arguments.plan = plan_from(vars(arguments), arguments.nodes, arguments.epochs, arguments.epoch_seconds)
     check_isolation(arguments)
     check_folder(arguments.dir, may_replace)
     return arguments
 
 
-def plan_of(arguments):
+def plan_from(settings, n_nodes, n_epochs, epoch_seconds):
     """All faults in the order of time; what only the simulator can do is refused here."""
     faults = []
-    if arguments.scenario:
-        faults = scenario.read(arguments.scenario, arguments.nodes, arguments.epoch_seconds)
-        scenario.refuse_impossible(faults, arguments.scenario)
-    if arguments.kill_every:
-        every = seconds_of("--kill-every", arguments.kill_every)
-        faults += scenario.kills(every, arguments.nodes, arguments.epochs, arguments.epoch_seconds, arguments.seed)
+    if settings["scenario"]:
+        faults = scenario.read(settings["scenario"], n_nodes, epoch_seconds)
+        scenario.refuse_impossible(faults, settings["scenario"])
+    if settings["kill_every"]:
+        every = seconds_of("--kill-every", settings["kill_every"])
+        seconds = n_epochs * epoch_seconds if n_epochs else KILL_HOURS_MAX * 3600
+        faults += scenario.kills(every, n_nodes, seconds, epoch_seconds, settings["seed"])
     return sorted(faults, key=lambda fault: fault.at)
 
 

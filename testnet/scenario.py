@@ -204,11 +204,11 @@ def first_of(faults, verbs):
     return next((fault for fault in faults if fault.verb in verbs), None)
 
 
-def kills(every_seconds, n_nodes, n_epochs, epoch_seconds, seed):
+def kills(every_seconds, n_nodes, seconds, epoch_seconds, seed):
     """--kill-every: a node drawn by the seed is killed each time, and back after an epoch."""
     draw = random.Random(f"kill-every {seed}")
     faults, at = [], every_seconds
-    while at < n_epochs * epoch_seconds:
+    while at < seconds:
         faults.append(Fault(at, "crash", 0, nodes=[draw.randrange(n_nodes)], value=epoch_seconds))
         at += every_seconds
     return faults

@@ -3,6 +3,7 @@
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 
@@ -12,6 +13,7 @@ NAME, LOCK = "testnet.json", "testnet.lock"
 SCHEMA_VERSION = 1
 
 
+@functools.lru_cache(maxsize=None)
 def boot_id():
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:

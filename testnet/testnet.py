@@ -9,6 +9,7 @@ import commands
 import grow
 import interrupts
 import isolation
+import keeper
 import options
 import report
 import watch
@@ -97,9 +98,12 @@ def up(words):
     interrupts.catch()
     try:
         network.lay_wires()
-        network.start()
+        network.start({number for fault in arguments.plan if fault.verb == "join" for number in fault.nodes})
+        if arguments.plan:
+            keeper.begin(network)
     except BaseException:
         interrupts.ignore()
+        keeper.end(network)
         network.stop()
         network.remove_wires()
         raise
@@ -140,6 +144,8 @@ def main():
     if words and words[0] in ("--help", "-h", "help"):
         print(usage(), end="")
         return 0
+    if words[:1] == ["keep"]:                # not for people: what `up` starts
+        return keeper.keep(words[1:])
     if not words or words[0] not in COMMANDS:
         what = f"'{words[0]}' is not a command" if words else "a command is needed"
         print(f"testnet: {what}; there is: {', '.join(COMMANDS)}\n\n{usage()}", end="", file=sys.stderr)

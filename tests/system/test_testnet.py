@@ -274,6 +274,21 @@ class Testnet(unittest.TestCase):
         self.assertEqual([pid for pid in pids if is_alive(pid)], [])
         self.assertNotIn(tag, call("ip", "netns", "list").stdout)
 
+    def test_a_network_in_the_background_has_somebody_who_carries_its_scenario_out(self):
+        net, path = os.path.join(self.folder.name, "net"), os.path.join(self.folder.name, "faults.conf")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("at 2e crash 1\nat 4e restart 1\n")
+        done = call(*words_for(self.folder.name, "net", 4, "up", "--scenario", path))
+        self.addCleanup(call, TESTNET, "down", "--dir", net)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+        self.assertTrue(wait_until(lambda: len(read_json(net, "testnet.json")["deeds"]) == 2, 20), read_json(net, "testnet.json"))
+        facts = read_json(net, "testnet.json")
+        self.assertEqual([deed["text"] for deed in facts["deeds"]], ["n001 killed", "n001 back"])
+        self.assertTrue(is_alive(facts["keeper"]["pid"]))
+        self.assertIn("stopped 4 nodes", call(TESTNET, "down", "--dir", net).stdout)
+        self.assertFalse(is_alive(facts["keeper"]["pid"]))
+
     def test_a_reused_process_number_is_never_killed(self):
         bystander = subprocess.Popen(["sleep", "60"])
         self.addCleanup(bystander.wait)
@@ -300,7 +315,7 @@ class Testnet(unittest.TestCase):
                                 (["run", *network, "--epoch-length", "2 parsecs"], "--epoch-length"),
                                 (["run", *network, "--attack", "sign-flip:3"], "not part of this version"),
                                 (["run", *network, "--drop", "2"], "a share from 0 to 1"),
-                                (["up", *network, "--scenario", "x"], "use `testnet run --scenario x`"),
+                                (["up", *network, "--scenario", "/nowhere.conf"], "cannot read the scenario"),
                                 (["status", *none], "holds no testnet"), (["kill", "1", *none], "holds no testnet")]:
             done = call(TESTNET, *words)
             self.assertEqual(done.returncode, 4, words)
@@ -356,7 +371,7 @@ class Scenarios(unittest.TestCase):
         self.assertEqual([(fault.at, fault.verb) for fault in faults], [(0.5, "crash"), (6.0, "partition")])
         self.assertEqual((faults[0].nodes, faults[0].value, faults[0].state), ([1, 5, 6], 120.0, "old"))
         self.assertEqual(faults[1].groups, [0] * 4 + [1] * 4)
-        first, second = (scenario.kills(5.0, 8, 20, 2.0, 7) for _ in range(2))
+        first, second = (scenario.kills(5.0, 8, 40.0, 2.0, 7) for _ in range(2))
         self.assertEqual([(fault.at, fault.nodes) for fault in first], [(fault.at, fault.nodes) for fault in second])
         self.assertEqual([fault.at for fault in first], [5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 35.0])
 
