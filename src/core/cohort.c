@@ -388,6 +388,7 @@ void cohort_start(struct sl_node *node)
     if (!proposal_open(node, &cohort->propose, &propose)) return;
 
     cohort->state = COHORT_FORMED;
+    node->members.cohort_epoch = node->epoch;
     cohort->commits = cohort->opens = (struct list_body){0};
     if (cohort->own != cohort->initiator) cohort->ref_here = false;
     node_trace(node, SL_TRACE_ROSTER, cohort->members[cohort->initiator].id, cohort->n_members, 0, SL_OK);

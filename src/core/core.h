@@ -13,6 +13,8 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/rng.h"
+#include "overlay/book.h"
+#include "overlay/sampler.h"
 #include "overlay/view.h"
 #include "share/merkle.h"
 #include "starling/node.h"
@@ -29,7 +31,12 @@ enum {
     DISTANCE_EPOCHS = 4,             /* older ones say nothing about today */
     OWN_SLOTS = SL_EPOCHS_KEPT,
     FETCH_TRIES_MAX = 12,
-    QUOTA_MESSAGES = 512             /* messages a peer may send per epoch; an honest one needs about 40 and one per 64 KiB of vectors */
+    QUOTA_MESSAGES = 512,            /* messages a peer may send per epoch; an honest one needs about 40 and one per 64 KiB of vectors */
+    ADVERT_MAX = 1024, HELLO_MAX = 2048,
+    BANS_MAX = 256,                  /* identities banned by hand; the oldest gives way */
+    ADMITTED_MAX = 256,              /* certificates whose signatures were checked, by hash */
+    PUSHES_MAX = 8,                  /* ADVERTs nobody asked for that may cost a signature check, per round */
+    PULLS_ANSWERED_MAX = 8           /* VIEW_PULLs of one connection per epoch */
 };
 
 /* Deadlines by purpose: one absolute time each, SL_NEVER when idle. Handled in this order when several are due. */
@@ -37,7 +44,7 @@ enum deadline {
     DEADLINE_PROPOSE, DEADLINE_AGAIN, DEADLINE_ANSWER, DEADLINE_ROSTER,                              /* formation, either wave */
     DEADLINE_FORMED, DEADLINE_TRAIN, DEADLINE_NEED_COMMIT, DEADLINE_COMMIT, DEADLINE_NEED_OPEN, DEADLINE_OPEN,   /* cohort */
     DEADLINE_NEED_RESULT, DEADLINE_RESULT,
-    DEADLINE_FETCH, DEADLINE_PULL, DEADLINE_MERGE, DEADLINE_LINKS, DEADLINE_EPOCH,
+    DEADLINE_FETCH, DEADLINE_PULL, DEADLINE_MERGE, DEADLINE_LINKS, DEADLINE_ROUND, DEADLINE_EPOCH,
     DEADLINE_COUNT
 };
 
@@ -48,13 +55,20 @@ enum link_state { LINK_FREE, LINK_DIALING, LINK_OPEN };
 struct link {
     enum link_state state;
     uint32_t number;
-    bool known, hello_sent;          /* known: id is proven (dialled, on the list, or by HELLO) */
-    uint8_t id[32], key[32];
-    uint64_t opened_us, used_us;
+    bool known;                      /* the id is proven: by HELLO, or by a transport key that was proven to be its own before */
+    bool hello_sent, hello_heard;
+    uint8_t id[32], key[32];         /* id: also of a dial whose peer has not proven itself yet; zero if nobody is expected */
+    uint8_t sign_public[32];         /* by HELLO */
+    uint64_t opened_us, used_us, heard_us;
+    uint64_t ping_nonce, ping_us;    /* a PING under way; ping_us 0: none */
+    uint64_t pulled_us;              /* a VIEW_PULL under way; 0: none */
+    uint32_t n_answered;             /* VIEW_PULLs of this epoch */
+    uint64_t told_s;                 /* when the own ADVERT was made that it has */
     struct sl_view_quota quota;      /* of a stranger; that of a known peer stands in the view, so that a new connection brings no new budget */
+    uint64_t type_bytes_sent[SL_PEER_TYPES_MAX], type_bytes_received[SL_PEER_TYPES_MAX];
 };
 
-struct waiting { bool used; uint8_t id[32]; uint32_t size; uint8_t bytes[WAITING_MAX]; };
+struct waiting { bool used; uint64_t epoch; uint8_t id[32]; uint32_t size; uint8_t bytes[WAITING_MAX]; };
 
 struct contact {                     /* how to reach somebody */
     const uint8_t *id, *transport_public;
@@ -65,6 +79,54 @@ struct links {
     struct link *all;
     struct waiting *waiting;
     uint32_t n_max, n_waiting_max, next_number;
+};
+
+/* ---- advert.c: what identities say of themselves, and who is admitted; membership.c: whom to look for ---- */
+
+/* An ADVERT taken apart; pointers lead into its bytes. */
+struct opened_advert {
+    struct sl_envelope envelope;
+    struct sl_advert body;
+    struct sl_descriptor descriptor;
+};
+
+/* The ADVERT of an identity that said HELLO to us: only these are passed on. */
+struct relay { uint8_t id[32]; uint64_t sequence; uint32_t size; bool verified; uint8_t bytes[ADVERT_MAX]; };
+
+/* Whose an invite, or a member's place for one, is: the first who shows it has it. Both are hashes, cut. */
+struct claim { uint8_t what[16], whose[16]; };
+
+struct admitted { uint8_t hash[32]; uint64_t expires_s; };       /* of identity and certificate */
+
+struct seed_state { uint64_t next_us; uint32_t failures, link; bool answered; };
+
+enum { SEEDS_MAX = 16 };
+
+struct membership {
+    struct sl_book book;
+    struct sl_sampler sampler;
+    struct relay *relays;
+    struct claim *claims;
+    uint32_t n_relays, n_relays_max, n_claims, n_claims_max, next_claim;
+    struct admitted *admitted;               /* ADMITTED_MAX, by hash */
+    uint8_t (*banned)[32];                   /* BANS_MAX */
+    uint32_t n_banned;
+    uint8_t advert[ADVERT_MAX];              /* our own */
+    uint32_t advert_size;
+    uint64_t advert_made_s, expires_s;       /* expires_s: of our own certificate; 0 unknown */
+    struct seed_state seeds[SEEDS_MAX];
+    struct sl_rng rng;
+    uint64_t next_round_us, started_us;
+    uint32_t n_pushes;                       /* of this round */
+    uint32_t n_quiet;                        /* VIEWs in a row that brought nobody new */
+    bool is_learning;                        /* the last VIEW was full of strangers: we do not know the network yet */
+    bool wants_room;                         /* somebody found the view full while the dead hold places in it */
+    uint64_t outsider_epoch;                 /* when we last heard of somebody who is not in the view */
+    uint64_t first_epoch, hurry_epoch;       /* of this run; until this epoch we look for peers in a hurry */
+    uint64_t cohort_epoch;                   /* of the last roster */
+    uint32_t n_live[2];                      /* one and two epochs ago */
+    bool is_book_changed;
+    uint64_t book_saved_us;
 };
 
 /* ---- transfer.c: vectors in chunks, asked for one by one ---- */
@@ -220,6 +282,7 @@ struct sl_node {
 
     struct sl_view view;
     struct links links;
+    struct membership members;
     struct formation formation;
     struct cohort cohort;
     struct pulls pulls;
@@ -256,7 +319,56 @@ bool links_take_quota(struct sl_node *node, struct link *link);
 void links_close(struct sl_node *node, struct link *link);
 void links_close_all(struct sl_node *node);
 void links_on_epoch(struct sl_node *node);
+void links_greet_again(struct sl_node *node);                                   /* those who have not answered our HELLO */
+void links_dial(struct sl_node *node, const struct contact *to);                /* nothing if there is a connection, or one under way */
+uint32_t links_dial_seed(struct sl_node *node, const struct sl_seed *seed);     /* number of the link; 0: not now */
+struct link *links_to_key(struct sl_node *node, const uint8_t transport_public[32]);     /* open and known, or NULL */
+uint32_t links_count_known(const struct sl_node *node);                         /* open ones */
+bool links_is_inbound(const struct link *link);
 struct contact contact_of(const struct sl_view_peer *peer);
+bool links_contact(struct sl_node *node, const uint8_t id[32], struct contact *out);     /* by the view, or by an open link; false: unknown */
+
+/* advert.c */
+bool advert_init(struct sl_node *node, struct sl_arena *arena);
+void advert_admit_prepared(struct sl_node *node, const struct sl_peer *peer);   /* what its certificate says, unverified: the operator's list vouches for it */
+const uint8_t *advert_own(struct sl_node *node, size_t *size);                  /* made anew when it grows old */
+int advert_open(const struct sl_node *node, const uint8_t *bytes, size_t size, struct opened_advert *out);       /* everything but its signature and its times */
+/* An ADVERT that somebody passed on. SL_OK also when it is nothing new, *is_news says. SL_ERROR_*: why it was not taken. */
+int advert_take(struct sl_node *node, const uint8_t *bytes, size_t size, const char *source, bool *is_news);
+/* That of a HELLO, which proves it and the transport key: into view, book and relays. */
+void advert_take_own(struct sl_node *node, struct link *link, struct opened_advert *advert);
+int certificate_check(struct sl_node *node, const uint8_t id[32], const uint8_t *certificate, size_t size);
+uint64_t certificate_expiry(const struct sl_node *node, const uint8_t *certificate, size_t size);      /* unix seconds; of one that was checked */
+bool advert_is_banned(const struct sl_node *node, const uint8_t id[32]);
+void advert_ban(struct sl_node *node, const uint8_t id[32]);
+void advert_unban(struct sl_node *node, const uint8_t id[32]);
+void advert_forget(struct sl_node *node, const uint8_t id[32]);                 /* from relays, book and sampler */
+void advert_claim(struct sl_node *node, const struct claim *claim);             /* from a book file */
+/* n ADVERTs for `link`, at random; returns how many. They point into the relays. */
+uint32_t advert_choose(struct sl_node *node, const struct link *link, uint32_t n, struct sl_view_adverts *out);
+
+/* membership.c */
+void membership_start(struct sl_node *node);
+void membership_on_epoch(struct sl_node *node);          /* before the ring is laid: peers come and go here */
+void membership_on_round(struct sl_node *node);
+void membership_on_introduced(struct sl_node *node, struct link *link, bool is_new);     /* it said a valid HELLO */
+void membership_on_alive(struct sl_node *node, struct sl_view_peer *peer);                 /* heard of */
+void membership_on_advert(struct sl_node *node, struct link *link, const struct sl_envelope *envelope);
+void membership_on_view_pull(struct sl_node *node, struct link *link, const struct sl_envelope *envelope);
+void membership_on_view(struct sl_node *node, struct link *link, const struct sl_envelope *envelope);
+void membership_on_ping(struct sl_node *node, struct link *link, const struct sl_envelope *envelope);
+bool membership_is_young(const struct sl_node *node);
+uint32_t membership_count_seeds(const struct sl_node *node);     /* that answer */
+
+/* turnover.c */
+void turnover(struct sl_node *node);                     /* when an epoch begins, before the ring is laid */
+
+/* bookfile.c */
+size_t book_size_max(const struct sl_node *node);
+size_t book_write(struct sl_node *node, uint8_t *bytes);                         /* at most book_size_max() */
+int book_read(struct sl_node *node, const uint8_t *bytes, size_t size);         /* SL_ERROR_FORMAT, _WRONG_NETWORK: then nothing was taken */
+bool book_is_due(const struct sl_node *node);
+void book_save(struct sl_node *node);                    /* PUT_BOOK */
 
 /* transfer.c */
 void transfer_reset(struct sl_node *node, enum fetch_kind kind);
@@ -296,7 +408,7 @@ void formation_on_released(struct sl_node *node, struct link *link, const struct
 /* group.c: the groups that every node with a covering view cuts alike */
 struct group { uint32_t first, last; };                  /* places on the ring */
 uint64_t group_lot(uint64_t position);                   /* public, one per identity and epoch */
-bool group_is_known(const struct sl_node *node);         /* does the view cover the network? */
+bool group_is_known(const struct sl_node *node);         /* does the view cover the network, as far as we know? */
 struct group group_own(const struct sl_node *node);
 uint32_t group_leader(const struct sl_node *node, struct group group);       /* the place with the lowest lot */
 bool group_is_led_by(const struct sl_node *node, const uint8_t id[32]);      /* our group; never true of ourselves */
@@ -311,7 +423,6 @@ int roster_accept(struct sl_node *node, const struct sl_envelope *envelope, bool
 /* Takes a JOIN for this PROPOSE apart; with `verify` also its signature and certificate. */
 int join_open(struct sl_node *node, const uint8_t *bytes, size_t size, const uint8_t propose_hash[32], bool verify, struct sl_envelope *envelope,
               struct sl_join *out);
-int certificate_check(struct sl_node *node, const uint8_t id[32], const uint8_t *certificate, size_t size);
 /* May these two sit in one cohort: does neither refuse the other, and are all their keys distinct? A place is the number of the candidate, n_candidates for
  * the initiator. */
 bool joins_suit(const struct sl_join *a, uint32_t place_a, const struct sl_join *b, uint32_t place_b);

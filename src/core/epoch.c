@@ -123,6 +123,8 @@ void epoch_begin(struct sl_node *node, uint64_t epoch)
     node->n_block = sl_block_indices(node->config.network_id, epoch, node->dim, node->k, permutation, node->block);
     node->scratch.used = mark;
 
+    membership_on_epoch(node);
+    sl_view_turn(&node->view, node->config.network_id, epoch, node->self->id);
     links_on_epoch(node);
     node->deadlines[DEADLINE_PULL] = node_phase(node, node->config.phase_result);
     node->deadlines[DEADLINE_MERGE] = node_phase(node, node->config.phase_pull);

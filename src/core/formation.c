@@ -98,8 +98,7 @@ static uint32_t unwanted(const struct sl_node *node, const struct proposal *prop
     uint32_t bits = 0;
     if (!proposal_open(node, proposal, &body)) return 0;
     for (uint32_t i = 0; i < body.n_candidates; i++) {
-        const struct sl_view_peer *peer = sl_view_find(&node->view, body.candidates[i]);
-        if (peer && peer->banned) bits |= (uint32_t)1 << i;
+        if (advert_is_banned(node, body.candidates[i])) bits |= (uint32_t)1 << i;
     }
     return bits;
 }
@@ -176,13 +175,12 @@ static void propose(struct sl_node *node)
 static void send_join(struct sl_node *node)
 {
     struct formation *formation = &node->formation;
-    const struct sl_view_peer *initiator = sl_view_find(&node->view, formation->own.from);
-    if (!initiator) return;
+    struct contact contact;
+    if (!links_contact(node, formation->own.from, &contact)) return;
 
     uint8_t *bytes = SL_TAKE(&node->out, uint8_t, formation->join.size);
     if (!bytes) return;
     memcpy(bytes, formation->join.bytes, formation->join.size);
-    struct contact contact = contact_of(initiator);
     links_send_to(node, &contact, bytes, formation->join.size);
 }
 
@@ -240,10 +238,12 @@ static bool radius_fits(const struct sl_node *node, uint32_t offered_q)
     return allowed && (!epoch_is_experienced(node) || (offered <= 1.5 * own * slack && own <= 1.5 * offered * slack));
 }
 
+/* An initiator who is not in the view has proven itself over its link; where the view covers the network nobody else belongs on the ring. */
 static bool is_acceptable(const struct sl_node *node, const struct sl_propose *propose, const uint8_t from[32])
 {
     const struct sl_view_peer *initiator = sl_view_find(&node->view, from);
-    if (!initiator || initiator->banned || proposal_place(propose, from, node->self->id) >= propose->n_candidates || propose->ring_bits != 32) return false;
+    if (group_is_known(node) ? !initiator || initiator->banned || initiator->leaving : advert_is_banned(node, from)) return false;
+    if (proposal_place(propose, from, node->self->id) >= propose->n_candidates || propose->ring_bits != 32) return false;
     if (propose->aim < node->config.cohort_min_size || propose->aim > node->config.cohort_max_size) return false;
     if (group_is_known(node) && sl_view_ring_distance(&node->view, from) > group_window(node)) return false;
     if (node->formation.wave == 1 && group_is_led_by(node, from) && !group_is_invited(node, propose, from)) return false;
@@ -284,7 +284,7 @@ void formation_on_propose(struct sl_node *node, struct link *link, const struct 
     uint32_t n_heard_max = leads ? HEARD_MAX : HEARD_MAX - 1;                       /* the last place is kept for the own leader */
     if (formation->n_heard >= n_heard_max || sl_read_propose(envelope, &propose) != SL_OK || !is_acceptable(node, &propose, link->id)) return;
     const struct sl_view_peer *initiator = sl_view_find(&node->view, link->id);
-    if (!node_verify(node, envelope, initiator->sign_public)) return;
+    if (!node_verify(node, envelope, initiator ? initiator->sign_public : link->sign_public)) return;
 
     memcpy(formation->heard[formation->n_heard++], link->id, 32);
     uint64_t lot = group_lot(sl_view_position(&node->view, link->id));
@@ -439,10 +439,8 @@ static void answer_late_join(struct sl_node *node, struct link *link, const uint
         links_send(node, link, cohort->roster, cohort->roster_size);
         return;
     }
-    const struct sl_view_peer *peer = sl_view_find(&node->view, link->id);
-    if (!peer) return;
-    struct contact contact = contact_of(peer);
-    release(node, &contact);
+    struct contact contact;
+    if (links_contact(node, link->id, &contact)) release(node, &contact);
 }
 
 void formation_on_join(struct sl_node *node, struct link *link, const struct sl_envelope *envelope)
@@ -503,7 +501,6 @@ void formation_on_released(struct sl_node *node, struct link *link, const struct
 void formation_begin(struct sl_node *node)
 {
     struct formation *formation = &node->formation;
-    sl_view_turn(&node->view, node->config.network_id, node->epoch, node->self->id);
     if (node->clock_peers > 0 || node->view.n_ring < node->config.cohort_min_size || node->now_us >= time_of(node, 1)) {
         node_trace(node, SL_TRACE_NO_COHORT, NULL, 0, 0, SL_OK);
         return;

@@ -35,7 +35,7 @@ uint32_t group_leader(const struct sl_node *node, struct group group)
 
 bool group_is_known(const struct sl_node *node)
 {
-    return !node->view.overflowed;
+    return !node->view.overflowed && !node->members.is_learning;
 }
 
 uint32_t group_window(const struct sl_node *node)

@@ -5,8 +5,6 @@
 #include "starling/error.h"
 #include "wire/certificate.h"
 
-enum { HELLO_MAX = 2048, ADVERT_MAX = 1024 };
-
 bool links_init(struct sl_node *node, struct sl_arena *arena)
 {
     struct links *links = &node->links;
@@ -44,10 +42,44 @@ struct link *links_to(struct sl_node *node, const uint8_t id[32])
     return newest;
 }
 
+struct link *links_to_key(struct sl_node *node, const uint8_t transport_public[32])
+{
+    for (uint32_t i = 0; i < node->links.n_max; i++) {
+        struct link *link = &node->links.all[i];
+        if (link->state == LINK_OPEN && link->known && sl_hash_equal(link->key, transport_public)) return link;
+    }
+    return NULL;
+}
+
+bool links_is_inbound(const struct link *link)
+{
+    return link->number >= SL_LINK_INBOUND;
+}
+
+uint32_t links_count_known(const struct sl_node *node)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < node->links.n_max; i++) n += node->links.all[i].state == LINK_OPEN && node->links.all[i].known;
+    return n;
+}
+
+bool links_contact(struct sl_node *node, const uint8_t id[32], struct contact *out)
+{
+    const struct sl_view_peer *peer = sl_view_find(&node->view, id);
+    const struct link *link = peer ? NULL : links_to(node, id);
+    if (peer) *out = contact_of(peer);
+    else if (link) *out = (struct contact){.id = link->id, .transport_public = link->key, .address = ""};
+    return peer || link;
+}
+
+/* On its way up, or up and not introduced yet. */
 static bool is_dialing(const struct sl_node *node, const uint8_t id[32])
 {
-    for (uint32_t i = 0; i < node->links.n_max; i++)
-        if (node->links.all[i].state == LINK_DIALING && sl_hash_equal(node->links.all[i].id, id)) return true;
+    for (uint32_t i = 0; i < node->links.n_max; i++) {
+        const struct link *link = &node->links.all[i];
+        bool is_coming = link->state == LINK_DIALING || (link->state == LINK_OPEN && !link->known);
+        if (is_coming && sl_hash_equal(link->id, id)) return true;
+    }
     return false;
 }
 
@@ -81,13 +113,18 @@ static bool awaits_answer(const struct sl_node *node, const uint8_t id[32])
     return false;
 }
 
-/* A free entry, or that of the connection that was silent longest: strangers first, those in use never. */
-static struct link *make_room(struct sl_node *node)
+/* A free entry, or that of the connection that was silent longest: strangers first, those in use never, and of inbound ones only when there are too many. */
+static struct link *make_room(struct sl_node *node, bool is_inbound)
 {
+    uint32_t n_inbound = 0;
+    for (uint32_t i = 0; i < node->links.n_max; i++) n_inbound += node->links.all[i].state == LINK_OPEN && links_is_inbound(&node->links.all[i]);
+    bool is_crowded = is_inbound && n_inbound >= node->config.link_inbound;
+
     struct link *oldest = NULL;
     for (uint32_t i = 0; i < node->links.n_max; i++) {
         struct link *link = &node->links.all[i];
-        if (link->state == LINK_FREE) return link;
+        if (link->state == LINK_FREE && !is_crowded) return link;
+        if (link->state == LINK_FREE || (is_crowded && !links_is_inbound(link))) continue;
         if (link->state == LINK_DIALING || cohort_find(node, link->id) || awaits_answer(node, link->id)) continue;
         bool earlier = !oldest || (link->known == oldest->known ? link->used_us < oldest->used_us : !link->known);
         if (earlier) oldest = link;
@@ -99,28 +136,51 @@ static struct link *make_room(struct sl_node *node)
 /* A link in use must not be handed back in the step in which it was hung up: its number would be ambiguous to the driver. */
 static struct link *open_entry(struct sl_node *node, uint32_t number, const uint8_t key[32])
 {
-    struct link *link = make_room(node);
+    struct link *link = make_room(node, number >= SL_LINK_INBOUND);
     if (!link) return NULL;
 
-    *link = (struct link){.number = number, .opened_us = node->now_us, .used_us = node->now_us, .quota = {.filled_us = node->now_us}};
+    *link = (struct link){.number = number, .opened_us = node->now_us, .used_us = node->now_us, .heard_us = node->now_us,
+                          .quota = {.filled_us = node->now_us}};
     memcpy(link->key, key, 32);
     return link;
 }
 
-static void dial(struct sl_node *node, const struct contact *to)
+static struct link *dial(struct sl_node *node, const uint8_t transport_public[32], const char *address)
 {
-    if (is_dialing(node, to->id) || node->actions.n_dials == DIALS_MAX || !to->address[0]) return;
+    if (node->actions.n_dials == DIALS_MAX || !address[0]) return NULL;
 
-    struct link *link = open_entry(node, node->links.next_number, to->transport_public);
-    if (!link) return;
+    struct link *link = open_entry(node, node->links.next_number, transport_public);
+    if (!link) return NULL;
     if (++node->links.next_number >= SL_LINK_INBOUND) node->links.next_number = 1;
     link->state = LINK_DIALING;
-    memcpy(link->id, to->id, 32);
 
     struct sl_dial *action = &node->dials[node->actions.n_dials++];
     *action = (struct sl_dial){.link = link->number};
-    memcpy(action->transport_key, to->transport_public, 32);
-    memcpy(action->address, to->address, strnlen(to->address, sizeof action->address - 1));
+    memcpy(action->transport_key, transport_public, 32);
+    memcpy(action->address, address, strnlen(address, sizeof action->address - 1));
+    return link;
+}
+
+void links_dial(struct sl_node *node, const struct contact *to)
+{
+    if (links_to(node, to->id) || is_dialing(node, to->id) || advert_is_banned(node, to->id)) return;
+
+    struct link *link = dial(node, to->transport_public, to->address);
+    if (!link) return;
+    memcpy(link->id, to->id, 32);
+    sl_book_dialled(&node->members.book, to->id, node->now_us);
+}
+
+uint32_t links_dial_seed(struct sl_node *node, const struct sl_seed *seed)
+{
+    struct link *link = dial(node, seed->transport_public, seed->address);
+    return link ? link->number : 0;
+}
+
+/* msgpack: an array, the version, then the type as one byte. */
+static uint32_t type_of(const uint8_t *bytes, size_t size)
+{
+    return size > 2 ? bytes[2] % SL_PEER_TYPES_MAX : 0;
 }
 
 void links_send(struct sl_node *node, struct link *link, const uint8_t *bytes, size_t size)
@@ -131,6 +191,10 @@ void links_send(struct sl_node *node, struct link *link, const uint8_t *bytes, s
     node->counters.messages_sent++;
     node->counters.bytes_sent += size;
     link->used_us = node->now_us;
+    link->type_bytes_sent[type_of(bytes, size)] += size;
+    if (type_of(bytes, size) == SL_MESSAGE_VIEW_PULL) link->pulled_us = node->now_us;
+    struct sl_view_peer *peer = link->known ? sl_view_find(&node->view, link->id) : NULL;
+    if (peer) peer->bytes_sent += size;
 }
 
 static void keep_waiting(struct sl_node *node, const uint8_t id[32], const uint8_t *bytes, size_t size)
@@ -138,7 +202,7 @@ static void keep_waiting(struct sl_node *node, const uint8_t id[32], const uint8
     for (uint32_t i = 0; i < node->links.n_waiting_max; i++) {
         struct waiting *entry = &node->links.waiting[i];
         if (entry->used) continue;
-        *entry = (struct waiting){.used = true, .size = (uint32_t)size};
+        *entry = (struct waiting){.used = true, .epoch = node->epoch, .size = (uint32_t)size};
         memcpy(entry->id, id, 32);
         memcpy(entry->bytes, bytes, size);
         return;
@@ -154,7 +218,7 @@ void links_send_to(struct sl_node *node, const struct contact *to, const uint8_t
         links_send(node, link, bytes, size);
         return;
     }
-    dial(node, to);
+    links_dial(node, to);
     if (size <= WAITING_MAX && is_dialing(node, to->id)) keep_waiting(node, to->id, bytes, size);     /* every dial ends, and its waiting messages with it */
 }
 
@@ -164,7 +228,7 @@ static void flush_waiting(struct sl_node *node, struct link *link)
     for (uint32_t i = 0; i < node->links.n_waiting_max; i++) {
         struct waiting *entry = &node->links.waiting[i];
         if (!entry->used || !sl_hash_equal(entry->id, link->id)) continue;
-        uint8_t *bytes = SL_TAKE(&node->out, uint8_t, entry->size);
+        uint8_t *bytes = entry->epoch == node->epoch ? SL_TAKE(&node->out, uint8_t, entry->size) : NULL;        /* what is of yesterday is of no use */
         if (bytes) links_send(node, link, memcpy(bytes, entry->bytes, entry->size), entry->size);
         entry->used = false;
     }
@@ -176,27 +240,22 @@ static void drop_waiting(struct sl_node *node, const uint8_t id[32])
         if (node->links.waiting[i].used && sl_hash_equal(node->links.waiting[i].id, id)) node->links.waiting[i].used = false;
 }
 
-/* Our own descriptor, fresh. NULL when the out arena is full. */
-static const uint8_t *make_advert(struct sl_node *node, size_t *size)
+static bool is_private(const struct sl_node *node)
 {
-    const struct sl_identity *self = node->self;
-    struct sl_advert advert = {.sequence = node->now_us / 1000000, .ttl_s = SL_ADVERT_TTL_MAX_S, .n_addresses = self->address[0] != 0,
-                               .certificate = self->certificate, .certificate_size = self->certificate_size};
-    memcpy(advert.sign_public, self->sign_public, 32);
-    memcpy(advert.transport_public, self->transport_public, 32);
-    memcpy(advert.addresses[0], self->address, sizeof self->address);
-    memcpy(advert.name, node->config.name, strnlen(node->config.name, sizeof advert.name - 1));
-
-    struct sl_writer writer = node_begin(node, SL_MESSAGE_ADVERT, node->epoch, NULL, ADVERT_MAX);
-    sl_write_advert(&writer, &advert);
-    return node_seal(node, &writer, SL_MESSAGE_ADVERT, size);
+    return strcmp(node->config.admission, "private") == 0 && node->config.network_secret;
 }
 
 static void say_hello(struct sl_node *node, struct link *link)
 {
     struct sl_hello hello = {.time_us = node->now_us};
-    hello.advert = make_advert(node, &hello.advert_size);
+    uint8_t door[SL_DOOR_SIZE], nonce[16];
+    hello.advert = advert_own(node, &hello.advert_size);
     if (!hello.advert) return;
+    if (is_private(node)) {
+        sl_rng_bytes(&node->keys, nonce, sizeof nonce);
+        sl_door_make(node->config.network_secret, node->self->transport_public, link->key, node->now_us, nonce, door);
+        hello.door = door;
+    }
 
     size_t size;
     struct sl_writer writer = node_begin(node, SL_MESSAGE_HELLO, node->epoch, NULL, HELLO_MAX);
@@ -204,6 +263,15 @@ static void say_hello(struct sl_node *node, struct link *link)
     const uint8_t *bytes = node_seal(node, &writer, SL_MESSAGE_HELLO, &size);
     links_send(node, link, bytes, size);
     link->hello_sent = true;
+    link->told_s = node->members.advert_made_s;
+}
+
+void links_greet_again(struct sl_node *node)
+{
+    for (uint32_t i = 0; i < node->links.n_max; i++) {
+        struct link *link = &node->links.all[i];
+        if (link->state == LINK_OPEN && !link->known && link->hello_sent) say_hello(node, link);
+    }
 }
 
 /* One inbound connection a peer: an older one is stale, or hoarded. */
@@ -218,35 +286,42 @@ static void close_older_inbound(struct sl_node *node, const struct link *newest)
 
 static void link_is_known(struct sl_node *node, struct link *link, const uint8_t id[32])
 {
-    memcpy(link->id, id, 32);
-    link->known = true;
-    struct sl_view_peer *peer = sl_view_find(&node->view, id);
-    if (peer && peer->banned) {
+    if (advert_is_banned(node, id)) {
         drop_waiting(node, id);
         links_close(node, link);
         return;
     }
+    memmove(link->id, id, 32);
+    link->known = true;
+    struct sl_view_peer *peer = sl_view_find(&node->view, id);
     if (peer) {
-        peer->misses = 0;
-        peer->heard_us = node->now_us;
+        membership_on_alive(node, peer);
+        memcpy(link->sign_public, peer->sign_public, 32);
     }
-    if (link->number >= SL_LINK_INBOUND) close_older_inbound(node, link);
+    if (links_is_inbound(link)) close_older_inbound(node, link);
     node_trace(node, SL_TRACE_LINK_UP, id, 0, 0, SL_OK);
     flush_waiting(node, link);
+}
+
+/* Is this transport key known to be somebody's own? Others are known when their HELLO verifies. */
+static const struct sl_view_peer *owner_of(const struct sl_node *node, const uint8_t transport_public[32])
+{
+    const struct sl_view_peer *peer = sl_view_find_key(&node->view, transport_public);
+    return peer && peer->proven ? peer : NULL;
 }
 
 static void on_up(struct sl_node *node, const struct sl_event *event)
 {
     struct link *link = links_find(node, event->link.link);
+    const struct sl_view_peer *owner = owner_of(node, event->link.transport_key);
     if (link && (link->state != LINK_DIALING || !sl_hash_equal(link->key, event->link.transport_key))) return;
 
     if (link) {                                         /* we dialled it: the transport has proven the key we asked for */
         link->state = LINK_OPEN;
-        link->opened_us = node->now_us;
+        link->opened_us = link->heard_us = node->now_us;
         say_hello(node, link);
-        uint8_t id[32];
-        memcpy(id, link->id, 32);
-        link_is_known(node, link, id);
+        bool is_expected = owner && (sl_hash_is_zero(link->id) || sl_hash_equal(link->id, owner->id));
+        if (is_expected) link_is_known(node, link, owner->id);
         return;
     }
     if (event->link.link < SL_LINK_INBOUND) return;     /* an answer to a dial that was given up */
@@ -257,8 +332,7 @@ static void on_up(struct sl_node *node, const struct sl_event *event)
         return;
     }
     link->state = LINK_OPEN;
-    const struct sl_view_peer *peer = sl_view_find_key(&node->view, event->link.transport_key);
-    if (peer) link_is_known(node, link, peer->id);      /* others are known when their HELLO verifies */
+    if (owner) link_is_known(node, link, owner->id);
 }
 
 static void on_down(struct sl_node *node, const struct sl_event *event)
@@ -266,17 +340,18 @@ static void on_down(struct sl_node *node, const struct sl_event *event)
     struct link *link = links_find(node, event->link.link);
     if (!link) return;
 
-    bool named = link->known || link->state == LINK_DIALING;
+    bool is_named = !sl_hash_is_zero(link->id), was_dialing = link->state == LINK_DIALING;
     uint8_t id[32];
     memcpy(id, link->id, 32);
     *link = (struct link){0};
-    if (!named) return;
+    if (!is_named) return;
 
     struct sl_view_peer *peer = sl_view_find(&node->view, id);
     node_trace(node, SL_TRACE_LINK_DOWN, id, 0, 0, SL_OK);
     if (links_to(node, id) || is_dialing(node, id)) return;         /* another connection to the same peer lives */
 
     drop_waiting(node, id);
+    if (was_dialing) sl_book_failed(&node->members.book, id);
     if (peer && peer->misses < UINT32_MAX) peer->misses++;
     bool suspect = peer && sl_view_is_live(peer);           /* the dead are probed once an epoch, not at every failure */
     if (suspect && node->deadlines[DEADLINE_LINKS] == SL_NEVER) node->deadlines[DEADLINE_LINKS] = node->now_us + node->config.epoch_us / 16;
@@ -291,33 +366,26 @@ void links_on_change(struct sl_node *node, const struct sl_event *event)
 
 /* ---- HELLO ---- */
 
-/* Is it believed at this time? Clocks may differ by a day, as those of peers whose ADVERT we heard of from others may. */
-static bool is_current(const struct sl_node *node, const struct sl_advert *advert)
+/* Whoever is not known by its key must sign its HELLO and be admitted. Whom we dialled must be who we dialled. */
+static int introduce(struct sl_node *node, struct link *link, const struct sl_envelope *envelope, struct opened_advert *advert)
 {
-    uint64_t now_s = node->now_us / 1000000, slack_s = 24 * 3600;
-    bool from_future = advert->sequence > now_s && advert->sequence - now_s > slack_s;
-    bool outlived = now_s > advert->sequence && now_s - advert->sequence > advert->ttl_s + slack_s;
-    return !from_future && !outlived;
+    bool is_expected = sl_hash_is_zero(link->id) || sl_hash_equal(link->id, envelope->from);
+    if (!is_expected || sl_hash_equal(envelope->from, node->self->id)) return SL_ERROR_MISMATCH;
+    if (advert_is_banned(node, envelope->from)) return SL_ERROR_BAD_CERTIFICATE;
+    if (!link->known && !node_verify(node, envelope, advert->body.sign_public)) return SL_ERROR_BAD_SIGNATURE;
+    return certificate_check(node, envelope->from, advert->body.certificate, advert->body.certificate_size);
 }
 
-static int introduce(struct sl_node *node, struct link *link, const struct sl_envelope *envelope, const struct sl_hello *hello)
+static int check_hello(struct sl_node *node, struct link *link, const struct sl_envelope *envelope, struct sl_hello *hello, struct opened_advert *advert)
 {
-    struct sl_envelope inner;
-    struct sl_advert advert;
-    int error = sl_envelope_open(hello->advert, hello->advert_size, node->config.network_id, &inner);
-    if (error == SL_OK) error = sl_read_advert(&inner, &advert);
+    int error = sl_read_hello(envelope, hello);
+    if (error == SL_OK) error = advert_open(node, hello->advert, hello->advert_size, advert);
     if (error != SL_OK) return error;
+    if (!sl_hash_equal(envelope->from, advert->descriptor.id) || !sl_hash_equal(advert->descriptor.transport_public, link->key)) return SL_ERROR_MISMATCH;
 
-    uint8_t id[32];
-    sl_identity_id(node->config.network_id, advert.sign_public, id);
-    bool consistent = sl_hash_equal(id, envelope->from) && sl_hash_equal(id, inner.from) && sl_hash_equal(advert.transport_public, link->key);
-    if (!consistent || !is_current(node, &advert)) return SL_ERROR_MISMATCH;
-    if (!node_verify(node, envelope, advert.sign_public) || !node_verify(node, &inner, advert.sign_public)) return SL_ERROR_BAD_SIGNATURE;
-    error = certificate_check(node, id, advert.certificate, advert.certificate_size);
-    if (error != SL_OK) return error;
-
-    link_is_known(node, link, id);
-    return SL_OK;
+    bool opens_door = !is_private(node) || (hello->door && sl_door_verify(node->config.network_secret, link->key, node->self->transport_public,
+                                                                          node->now_us, hello->door));
+    return opens_door ? introduce(node, link, envelope, advert) : SL_ERROR_BAD_CERTIFICATE;
 }
 
 static bool is_far_off(const struct sl_node *node, int64_t offset_ms)
@@ -354,25 +422,48 @@ static int32_t clamp_ms(uint64_t theirs_us, uint64_t ours_us)
     return ahead ? bounded : -bounded;
 }
 
+/* A HELLO that is not believed ends a stranger's connection, and any other that names somebody else. */
+static void refuse_hello(struct sl_node *node, struct link *link, int error)
+{
+    node->counters.messages_refused++;
+    node_trace(node, SL_TRACE_STRANGER, NULL, 0, 0, error);
+    uint8_t id[32];
+    memcpy(id, link->id, 32);
+    links_close(node, link);
+    if (!sl_hash_is_zero(id) && !links_to(node, id) && !is_dialing(node, id)) {
+        drop_waiting(node, id);
+        sl_book_failed(&node->members.book, id);
+    }
+}
+
 void links_on_hello(struct sl_node *node, struct link *link, const struct sl_envelope *envelope)
 {
     struct sl_hello hello;
-    int error = sl_read_hello(envelope, &hello);
-    if (error == SL_OK && !link->known) error = introduce(node, link, envelope, &hello);
-    if (error == SL_OK && link->known && !sl_hash_equal(envelope->from, link->id)) error = SL_ERROR_MISMATCH;
+    struct opened_advert advert;
+    int error = check_hello(node, link, envelope, &hello, &advert);
     if (error != SL_OK) {
-        node->counters.messages_refused++;
-        node_trace(node, SL_TRACE_STRANGER, NULL, 0, 0, error);
-        if (link->state != LINK_FREE) links_close(node, link);
+        refuse_hello(node, link, error);
         return;
     }
-    struct sl_view_peer *peer = link->state == LINK_OPEN ? sl_view_find(&node->view, link->id) : NULL;
+    const struct sl_view_peer *before = sl_view_find(&node->view, envelope->from);
+    bool is_new = !before || !before->proven;
+    bool is_repeated = link->hello_heard && links_is_inbound(link);         /* our answer was lost */
+    if (!link->hello_heard) advert_take_own(node, link, &advert);
+    if (!link->known) {
+        memcpy(link->sign_public, advert.body.sign_public, 32);
+        link_is_known(node, link, envelope->from);
+    }
+    if (link->state != LINK_OPEN) return;                    /* banned */
+
+    link->hello_heard = true;
+    struct sl_view_peer *peer = sl_view_find(&node->view, link->id);
     if (peer) {
         peer->clock_known = true;
         peer->clock_off_ms = clamp_ms(hello.time_us, node->now_us);
         check_clock(node);                                   /* also for one that agrees: it may be the one that makes enough of them */
-        if (!link->hello_sent) say_hello(node, link);        /* so that the dialler learns our clock, once a link */
     }
+    if (!link->hello_sent || is_repeated) say_hello(node, link);            /* so that the dialler learns our clock, once a link */
+    membership_on_introduced(node, link, is_new);
 }
 
 /* ---- budget ---- */
@@ -408,7 +499,7 @@ void links_on_epoch(struct sl_node *node)
         const struct sl_view_peer *peer = &node->view.peers[i];
         if (!sl_view_is_live(peer) || peer->misses == 0 || links_to(node, peer->id)) continue;
         struct contact contact = contact_of(peer);
-        dial(node, &contact);
+        links_dial(node, &contact);
         n_suspect++;
     }
     if (n_suspect > 0 && node->deadlines[DEADLINE_LINKS] == SL_NEVER)
@@ -419,6 +510,6 @@ void links_on_epoch(struct sl_node *node)
         const struct sl_view_peer *peer = sl_view_draw_dead(&node->view, &node->draw);
         if (!peer) break;
         struct contact contact = contact_of(peer);
-        dial(node, &contact);
+        links_dial(node, &contact);
     }
 }

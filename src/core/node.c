@@ -56,7 +56,8 @@ const uint8_t *node_seal(struct sl_node *node, struct sl_writer *writer, enum sl
     *size = sl_envelope_seal(writer, type, node->self->sign_secret);
     if (*size == 0) return NULL;
 
-    node->counters.signatures_made += type < SL_MESSAGE_AGGREGATE;      /* the types from there on are unsigned */
+    bool is_unsigned = type >= SL_MESSAGE_AGGREGATE || (type >= SL_MESSAGE_VIEW_PULL && type <= SL_MESSAGE_PONG);
+    node->counters.signatures_made += !is_unsigned;
     node->out.used += *size;
     return writer->bytes;
 }
@@ -66,7 +67,7 @@ const uint8_t *node_seal(struct sl_node *node, struct sl_writer *writer, enum sl
 static size_t out_size(const struct sl_node *node)
 {
     size_t message = (size_t)4 * (node->k < SL_CHUNK_ELEMENTS ? node->k : SL_CHUNK_ELEMENTS) + 1024;
-    return state_size(node) + 4 * message + 2 * (2048 + (size_t)node->config.cohort_max_size * 1024) + 32768;
+    return state_size(node) + book_size_max(node) + 4 * message + 2 * (2048 + (size_t)node->config.cohort_max_size * 1024) + 65536;
 }
 
 static size_t scratch_size(const struct sl_node *node)
@@ -87,6 +88,7 @@ static bool carve(struct sl_node *node, struct sl_arena *arena)
     bool done = node->weights && node->work && node->anchor && node->block;
     done &= sl_view_init(&node->view, arena, node->config.view_size);
     done &= links_init(node, arena);
+    done &= advert_init(node, arena);
     done &= formation_init(node, arena);
     done &= cohort_init(node, arena);
     done &= pull_init(node, arena);
@@ -94,7 +96,7 @@ static bool carve(struct sl_node *node, struct sl_arena *arena)
     size_t size = scratch_size(node);
     node->scratch = sl_arena_over(SL_TAKE(arena, uint8_t, size), size);
     size = out_size(node);
-    node->out = sl_arena_over(SL_TAKE(arena, uint8_t, size), size);
+    node->out = sl_arena_over(SL_RESERVE(arena, uint8_t, size), size);      /* a book is written rarely, and seldom a full one */
     return done && node->scratch.base && node->out.base;
 }
 
@@ -133,10 +135,17 @@ struct sl_node *sl_node_init(void *memory, size_t size, const struct sl_config *
     node->keys = sl_rng_fork(&root, "keys", 0);
     node->rounding = sl_rng_fork(&root, "rounding", 0);
     node->seeds = sl_rng_fork(&root, "jobs", 0);
+    node->members.rng = sl_rng_fork(&root, "membership", 0);
     sl_wipe(&root, sizeof root);
 
-    for (uint32_t i = 0; i < config->n_peers; i++)
-        if (!sl_hash_equal(config->peers[i].id, node->self->id)) sl_view_add(&node->view, &config->peers[i]);
+    uint8_t secret[16];
+    sl_rng_bytes(&node->members.rng, secret, sizeof secret);
+    sl_book_set_secret(&node->members.book, secret);
+    node->members.expires_s = certificate_expiry(node, node->self->certificate, node->self->certificate_size);
+    for (uint32_t i = 0; i < config->n_peers; i++) {
+        if (sl_hash_equal(config->peers[i].id, node->self->id)) continue;
+        if (sl_view_add(&node->view, &config->peers[i])) advert_admit_prepared(node, &config->peers[i]);
+    }
     node->config.peers = NULL;
     node->config.n_peers = 0;
     for (uint32_t i = 0; i < DEADLINE_COUNT; i++) node->deadlines[i] = SL_NEVER;
@@ -164,11 +173,14 @@ static void on_start(struct sl_node *node, const struct sl_event *event)
     genesis(node);
     int error = event->start.state_size > 0 ? state_read(node, event->start.state, event->start.state_size) : SL_OK;
     if (error != SL_OK) node_trace(node, SL_TRACE_STATE_UNREADABLE, NULL, 0, 0, error);
+    error = event->start.book_size > 0 ? book_read(node, event->start.book, event->start.book_size) : SL_OK;
+    if (error != SL_OK) node_trace(node, SL_TRACE_BOOK_UNREADABLE, NULL, 0, 0, error);
 
     uint64_t epoch = node->now_us / node->config.epoch_us;
     node->first_epoch = (epoch > node->saved_epoch ? epoch : node->saved_epoch) + 1;
     node->epoch = node->last_merge_epoch = epoch;
     node_trace(node, SL_TRACE_STARTED, NULL, node->dim, 0, SL_OK);
+    membership_start(node);
     epoch_begin(node, epoch);
 }
 
@@ -191,6 +203,7 @@ static void on_deadline(struct sl_node *node, enum deadline purpose)
     case DEADLINE_PULL: pull_on_deadline(node); break;
     case DEADLINE_MERGE: epoch_on_merge(node); break;
     case DEADLINE_LINKS: links_on_epoch(node); break;
+    case DEADLINE_ROUND: membership_on_round(node); break;
     case DEADLINE_EPOCH: epoch_begin(node, node->now_us / node->config.epoch_us); break;
     case DEADLINE_COUNT: assert(!"not a deadline");
     }
@@ -211,7 +224,9 @@ static void run_deadlines(struct sl_node *node)
 
 static void refuse_message(struct sl_node *node, const struct link *link, int error)
 {
+    struct sl_view_peer *peer = link->known ? sl_view_find(&node->view, link->id) : NULL;
     node->counters.messages_refused++;
+    if (peer) peer->refused++;
     node_trace(node, SL_TRACE_MALFORMED, link->known ? link->id : NULL, 0, 0, error);
 }
 
@@ -219,11 +234,11 @@ static void dispatch(struct sl_node *node, struct link *link, const struct sl_en
 {
     switch (envelope->type) {
     case SL_MESSAGE_HELLO: links_on_hello(node, link, envelope); break;
-    case SL_MESSAGE_ADVERT:
-    case SL_MESSAGE_VIEW_PULL:
-    case SL_MESSAGE_VIEW:
+    case SL_MESSAGE_ADVERT: membership_on_advert(node, link, envelope); break;
+    case SL_MESSAGE_VIEW_PULL: membership_on_view_pull(node, link, envelope); break;
+    case SL_MESSAGE_VIEW: membership_on_view(node, link, envelope); break;
     case SL_MESSAGE_PING:
-    case SL_MESSAGE_PONG: refuse_message(node, link, SL_ERROR_BAD_ARGUMENT); break;
+    case SL_MESSAGE_PONG: membership_on_ping(node, link, envelope); break;
     case SL_MESSAGE_PROPOSE: formation_on_propose(node, link, envelope); break;
     case SL_MESSAGE_JOIN: formation_on_join(node, link, envelope); break;
     case SL_MESSAGE_ROSTER: formation_on_roster(node, link, envelope); break;
@@ -249,7 +264,7 @@ static void on_message(struct sl_node *node, const struct sl_event *event)
 
     node->counters.messages_received++;
     node->counters.bytes_received += event->message.size;
-    link->used_us = node->now_us;
+    link->used_us = link->heard_us = node->now_us;
     if (!links_take_quota(node, link)) return;
 
     struct sl_envelope envelope;
@@ -259,31 +274,39 @@ static void on_message(struct sl_node *node, const struct sl_event *event)
         refuse_message(node, link, error);
         return;
     }
-    if (link->known) {
-        struct sl_view_peer *peer = sl_view_find(&node->view, link->id);
-        if (peer) {
-            peer->heard_us = node->now_us;
-            peer->misses = 0;
-        }
+    link->type_bytes_received[envelope.type] += event->message.size;
+    struct sl_view_peer *peer = link->known ? sl_view_find(&node->view, link->id) : NULL;
+    if (peer) {
+        membership_on_alive(node, peer);
+        peer->bytes_received += event->message.size;
+        if (envelope.epoch > peer->epoch) peer->epoch = envelope.epoch;
     }
     dispatch(node, link, &envelope);
 }
 
-static void on_control(struct sl_node *node, const struct sl_event *event)
+static void store_state(struct sl_node *node)
 {
     uint64_t ticket;
-    struct sl_view_peer *peer;
+    uint8_t *bytes = SL_TAKE(&node->out, uint8_t, state_size(node));
+    if (!bytes) return;
+    state_write(node, bytes);
+    node_store(node, SL_STORE_PUT_STATE, bytes, state_size(node), &ticket);
+}
+
+static void on_control(struct sl_node *node, const struct sl_event *event)
+{
+    const uint8_t *peer = event->control.peer;
     switch (event->control.verb) {
     case SL_CONTROL_BAN:
-        peer = sl_view_find(&node->view, event->control.peer);
-        if (!peer) break;
-        peer->banned = true;
-        node_trace(node, SL_TRACE_BANNED, peer->id, 0, 0, SL_OK);
-        for (struct link *link; (link = links_to(node, peer->id));) links_close(node, link);
+        advert_ban(node, peer);
+        node_trace(node, SL_TRACE_BANNED, peer, 0, 0, SL_OK);
+        for (struct link *link; (link = links_to(node, peer));) links_close(node, link);
+        book_save(node);
         break;
     case SL_CONTROL_UNBAN:
-        peer = sl_view_find(&node->view, event->control.peer);
-        if (peer) peer->banned = false;
+        advert_unban(node, peer);
+        node_trace(node, SL_TRACE_UNBANNED, peer, 0, 0, SL_OK);
+        book_save(node);
         break;
     case SL_CONTROL_LEAVE:
         node->acting = false;
@@ -292,24 +315,17 @@ static void on_control(struct sl_node *node, const struct sl_event *event)
         formation_end(node);
         node_trace(node, SL_TRACE_LEAVING, NULL, 0, 0, SL_OK);
         break;
-    case SL_CONTROL_CHECKPOINT: {
-        uint8_t *bytes = SL_TAKE(&node->out, uint8_t, state_size(node));
-        if (!bytes) break;
-        state_write(node, bytes);
-        node_store(node, SL_STORE_PUT_STATE, bytes, state_size(node), &ticket);
+    case SL_CONTROL_CHECKPOINT:
+        store_state(node);
+        book_save(node);
         break;
-    }
     }
 }
 
 static void on_stop(struct sl_node *node)
 {
-    uint64_t ticket;
-    uint8_t *bytes = SL_TAKE(&node->out, uint8_t, state_size(node));
-    if (bytes) {
-        state_write(node, bytes);
-        node_store(node, SL_STORE_PUT_STATE, bytes, state_size(node), &ticket);
-    }
+    store_state(node);
+    book_save(node);
     links_close_all(node);
     node->stopped = true;
     for (uint32_t i = 0; i < DEADLINE_COUNT; i++) node->deadlines[i] = SL_NEVER;
@@ -391,17 +407,30 @@ static void say(char *text, size_t size, const char *const pieces[], const uint6
     text[length] = 0;
 }
 
+static bool has_expired(const struct sl_node *node)
+{
+    return node->members.expires_s && node->members.expires_s < node->now_us / 1000000;
+}
+
 static void explain(const struct sl_node *node, struct sl_status *out)
 {
     uint64_t since = node->epoch - node->last_merge_epoch;
+    bool is_settled = node->started && node->now_us - node->members.started_us >= node->config.epoch_us;
     if (node->first_epoch == UINT64_MAX) {
         say(out->reason, sizeof out->reason, (const char *[]){"it was told to leave", NULL}, (uint64_t[]){0});
     } else if (node->first_epoch > node->epoch + 1) {
         say(out->reason, sizeof out->reason, (const char *[]){"its state was saved # epochs in the future: check the clock", NULL},
             (uint64_t[]){node->first_epoch - 1 - node->epoch});
+    } else if (has_expired(node)) {
+        say(out->reason, sizeof out->reason, (const char *[]){"its certificate expired: ask for a new invite", NULL}, (uint64_t[]){0});
     } else if (node->clock_peers > 0) {
         say(out->reason, sizeof out->reason, (const char *[]){"its clock is # s off", " against # peers", NULL},
             (uint64_t[]){(uint64_t)(node->clock_off_s < 0 ? -node->clock_off_s : node->clock_off_s), node->clock_peers});
+    } else if (is_settled && out->peers_known == 0 && node->config.n_seeds == 0) {
+        say(out->reason, sizeof out->reason, (const char *[]){"alone: nobody else is known", NULL}, (uint64_t[]){0});
+    } else if (is_settled && links_count_known(node) == 0 && node->config.n_seeds > 0) {
+        say(out->reason, sizeof out->reason, (const char *[]){"no peer reachable: # of", " # seeds answer", NULL},
+            (uint64_t[]){membership_count_seeds(node), node->config.n_seeds});
     } else if (merges_nothing(node)) {
         say(out->reason, sizeof out->reason, (const char *[]){"nothing merged for # epochs:", " # peers reachable,", " # needed for a cohort", NULL},
             (uint64_t[]){since, out->peers_live, node->config.cohort_min_size - 1});
@@ -420,10 +449,73 @@ void sl_node_status(const struct sl_node *node, struct sl_status *out)
     out->dim = node->dim;
     out->peers_known = node->view.n_peers;
     out->peers_live = sl_view_count_live(&node->view);
-    out->links_up = 0;
-    for (uint32_t i = 0; i < node->links.n_max; i++) out->links_up += node->links.all[i].state == LINK_OPEN;
+    out->links_up = out->links_inbound = out->links_outbound = 0;
+    for (uint32_t i = 0; i < node->links.n_max; i++) {
+        const struct link *link = &node->links.all[i];
+        if (link->state != LINK_OPEN) continue;
+        out->links_up++;
+        if (links_is_inbound(link)) out->links_inbound++;
+        else out->links_outbound++;
+    }
+    out->peers_banned = node->members.n_banned;
+    out->view_covers = group_is_known(node);
+    out->book_new = node->members.book.n_new;
+    out->book_tried = node->members.book.n_tried;
+    out->clock_off_s = node->clock_off_s;
+    out->clock_peers = node->clock_peers;
+    out->last_merge_epoch = node->last_merge_epoch;
     out->sharing_radius = epoch_radius(node);
     explain(node, out);
+}
+
+static enum sl_peer_state state_of(const struct sl_view_peer *peer, const struct link *link, bool is_dialing)
+{
+    if (peer->banned) return SL_PEER_BANNED;
+    if (link) return SL_PEER_LINKED;
+    if (is_dialing) return SL_PEER_DIALING;
+    if (!sl_view_is_live(peer)) return SL_PEER_DEAD;
+    return peer->misses > 0 ? SL_PEER_SUSPECT : SL_PEER_IDLE;
+}
+
+/* The newest open link, and whether one is being dialled. */
+static const struct link *link_of(const struct sl_node *node, const uint8_t id[32], bool *is_dialing)
+{
+    const struct link *newest = NULL;
+    *is_dialing = false;
+    for (uint32_t i = 0; i < node->links.n_max; i++) {
+        const struct link *link = &node->links.all[i];
+        if (link->state == LINK_FREE || !sl_hash_equal(link->id, id)) continue;
+        if (link->state != LINK_OPEN || !link->known) *is_dialing = true;
+        else if (!newest || link->opened_us >= newest->opened_us) newest = link;
+    }
+    return newest;
+}
+
+void sl_node_peer(const struct sl_node *node, uint32_t i, struct sl_peer_status *out)
+{
+    assert(i < node->view.n_peers);
+    const struct sl_view_peer *peer = &node->view.peers[i];
+    bool is_dialing;
+    const struct link *link = link_of(node, peer->id, &is_dialing);
+    *out = (struct sl_peer_status){.state = state_of(peer, link, is_dialing), .heard_us = peer->heard_us, .epoch = peer->epoch, .rtt_us = peer->rtt_us,
+                                   .bytes_sent = peer->bytes_sent, .bytes_received = peer->bytes_received, .refused = peer->refused,
+                                   .expires_s = peer->expires_s == UINT64_MAX ? 0 : peer->expires_s};
+    memcpy(out->id, peer->id, 32);
+    memcpy(out->transport_public, peer->transport_public, 32);
+    memcpy(out->name, peer->name, sizeof out->name);
+    memcpy(out->address, peer->address, sizeof out->address);
+    if (!link) return;
+
+    out->outbound = !links_is_inbound(link);
+    out->linked_us = link->opened_us;
+    memcpy(out->type_bytes_sent, link->type_bytes_sent, sizeof out->type_bytes_sent);
+    memcpy(out->type_bytes_received, link->type_bytes_received, sizeof out->type_bytes_received);
+}
+
+const char *sl_peer_state_name(enum sl_peer_state state)
+{
+    static const char *const names[] = {"linked", "dialing", "idle", "suspect", "dead", "banned"};
+    return names[state];
 }
 
 void sl_node_finish(struct sl_node *node)

@@ -3,7 +3,6 @@
 
 #include "core/core.h"
 #include "starling/error.h"
-#include "wire/certificate.h"
 
 /*
  * Aggregates: those of the own cohorts are kept for three epochs, those pulled until the next pull. A node draws identities from its view and asks each for the
@@ -264,8 +263,7 @@ static int check_members(struct sl_node *node, const struct proof *proof, struct
         int error = join_open(node, proof->roster.joins[i].bytes, proof->roster.joins[i].size, proof->propose_hash, false, &envelope, &join);
         if (error == SL_OK) error = certificate_check(node, envelope.from, join.certificate, join.certificate_size);
         if (error != SL_OK) return error;
-        const struct sl_view_peer *peer = sl_view_find(&node->view, envelope.from);
-        if (peer && peer->banned) return SL_ERROR_BAD_CERTIFICATE;
+        if (advert_is_banned(node, envelope.from)) return SL_ERROR_BAD_CERTIFICATE;
         if (i > 0 && memcmp(out->members[i - 1], envelope.from, 32) >= 0) return SL_ERROR_MALFORMED;
         if (proposal_place(&proof->propose, proof->roster_envelope.from, envelope.from) == UINT32_MAX) return SL_ERROR_MISMATCH;
 

@@ -4,30 +4,17 @@
 #include "core/core.h"
 #include "share/quantise.h"
 #include "starling/error.h"
-#include "wire/certificate.h"
-
-/* Prepared peers were admitted by the operator's list with this very certificate; any other is verified. */
-int certificate_check(struct sl_node *node, const uint8_t id[32], const uint8_t *certificate, size_t size)
-{
-    const struct sl_view_peer *peer = sl_view_find(&node->view, id);
-    uint8_t hash[32];
-    sl_hash_once("certificate", certificate, size, hash);
-    if (peer && sl_hash_equal(peer->certificate_hash, hash)) return SL_OK;
-
-    const struct sl_admission admission = sl_admission_of(&node->config);
-    struct sl_certificate said;
-    uint32_t n_checks;
-    int error = sl_certificate_verify(certificate, size, &admission, id, node->now_us / 1000000, &said, &n_checks);
-    node->counters.signature_checks += n_checks;
-    return error;
-}
+#include "starling/identity.h"
 
 /* A JOIN may not name a transport key other than the one we know for this identity, nor one that is another's: partners would dial strangers on its word. */
 static bool key_is_its_own(const struct sl_node *node, const uint8_t id[32], const uint8_t transport_public[32])
 {
     bool is_ours = sl_hash_equal(transport_public, node->self->transport_public);
     if (is_ours) return sl_hash_equal(id, node->self->id);
-    return sl_view_find(&node->view, id) == sl_view_find_key(&node->view, transport_public);
+
+    const struct sl_view_peer *known = sl_view_find(&node->view, id), *holder = sl_view_find_key(&node->view, transport_public);
+    if (known && known->proven) return known == holder;
+    return !holder || holder == known || !holder->proven;       /* who only claims a key keeps nobody from using it */
 }
 
 int join_open(struct sl_node *node, const uint8_t *bytes, size_t size, const uint8_t propose_hash[32], bool verify, struct sl_envelope *envelope,
@@ -64,7 +51,7 @@ static void fill_member(const struct sl_node *node, struct member *member, const
     memcpy(member->sign_public, join->sign_public, 32);
     memcpy(member->transport_public, join->transport_public, 32);
     memcpy(member->mask_public, join->mask_public, 32);
-    memcpy(member->address, peer ? peer->address : join->address, sizeof member->address);
+    memcpy(member->address, peer && peer->address[0] ? peer->address : join->address, sizeof member->address);
 }
 
 uint32_t proposal_place(const struct sl_propose *propose, const uint8_t initiator[32], const uint8_t id[32])
@@ -104,7 +91,7 @@ static int check_joins(struct sl_node *node, const struct sl_roster *roster, con
 
         places[i] = proposal_place(propose, formation->own.from, envelope.from);
         if (places[i] == UINT32_MAX || (i > 0 && memcmp(cohort->members[i - 1].id, envelope.from, 32) >= 0)) return SL_ERROR_MALFORMED;
-        if (!own && !node->view.overflowed && sl_view_ring_distance(&node->view, envelope.from) > group_window(node)) return SL_ERROR_OUT_OF_RANGE;
+        if (!own && group_is_known(node) && sl_view_ring_distance(&node->view, envelope.from) > group_window(node)) return SL_ERROR_OUT_OF_RANGE;
         for (uint32_t j = 0; j < i; j++)
             if (!joins_suit(&joins[i], places[i], &joins[j], places[j])) return SL_ERROR_MISMATCH;
         fill_member(node, &cohort->members[i], &envelope, &joins[i]);

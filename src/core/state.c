@@ -62,3 +62,20 @@ int state_read(struct sl_node *node, const uint8_t *bytes, size_t size)
     get(at, node->anchor, sizeof(float) * node->dim);
     return SL_OK;
 }
+
+int sl_state_weights(const uint8_t *state, size_t size, const uint8_t network_id[32], uint32_t dim, float *out, uint64_t *out_epoch)
+{
+    uint8_t checksum[32];
+    uint32_t stored_dim;
+    if (size != HEAD_SIZE + 2 * sizeof(float) * dim + 32 || memcmp(state, magic, sizeof magic) != 0) return SL_ERROR_FORMAT;
+    sl_hash_once("state", state, size - 32, checksum);
+    if (!sl_hash_equal(checksum, state + size - 32)) return SL_ERROR_FORMAT;
+    if (!sl_hash_equal(state + sizeof magic, network_id)) return SL_ERROR_WRONG_NETWORK;
+
+    const uint8_t *at = state + sizeof magic + 32;
+    memcpy(&stored_dim, at + 8, 4);
+    if (stored_dim != dim) return SL_ERROR_FORMAT;
+    memcpy(out_epoch, at, 8);
+    memcpy(out, state + HEAD_SIZE, sizeof(float) * dim);
+    return SL_OK;
+}

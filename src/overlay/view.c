@@ -105,7 +105,7 @@ static void take_news(struct sl_view_peer *peer, const struct sl_descriptor *new
 {
     memcpy(peer->sign_public, news->sign_public, 32);
     memcpy(peer->certificate_hash, news->certificate_hash, 32);
-    memcpy(peer->address, news->address, sizeof peer->address);
+    if (news->address[0] || !peer->prepared) memcpy(peer->address, news->address, sizeof peer->address);
     memcpy(peer->name, news->name, sizeof peer->name);
     peer->sequence = news->sequence;
     peer->until_s = news->until_s;
@@ -185,13 +185,31 @@ uint32_t sl_view_count_live(const struct sl_view *view)
     return n;
 }
 
-uint64_t sl_view_position(const struct sl_view *view, const uint8_t id[32])
+static struct sl_hash begin_position(const uint8_t network_id[32], uint64_t epoch)
 {
-    struct sl_hash hash = view->ring_hash;
+    struct sl_hash hash;
+    sl_hash_init(&hash, "pos");
+    sl_hash_bytes(&hash, network_id, 32);
+    sl_hash_u64(&hash, epoch);
+    return hash;
+}
+
+static uint64_t end_position(struct sl_hash hash, const uint8_t id[32])
+{
     uint8_t out[32];
     sl_hash_bytes(&hash, id, 32);
     sl_hash_final(&hash, out);
     return head_of(out);
+}
+
+uint64_t sl_ring_position(const uint8_t network_id[32], uint64_t epoch, const uint8_t id[32])
+{
+    return end_position(begin_position(network_id, epoch), id);
+}
+
+uint64_t sl_view_position(const struct sl_view *view, const uint8_t id[32])
+{
+    return end_position(view->ring_hash, id);
 }
 
 static void swap_places(struct sl_view *view, uint32_t a, uint32_t b)
@@ -226,10 +244,7 @@ static void sort_ring(struct sl_view *view)
 
 void sl_view_turn(struct sl_view *view, const uint8_t network_id[32], uint64_t epoch, const uint8_t own_id[32])
 {
-    sl_hash_init(&view->ring_hash, "pos");
-    sl_hash_bytes(&view->ring_hash, network_id, 32);
-    sl_hash_u64(&view->ring_hash, epoch);
-
+    view->ring_hash = begin_position(network_id, epoch);
     view->ring[0] = SL_VIEW_SELF;
     view->ring_positions[0] = sl_view_position(view, own_id);
     view->n_ring = 1;

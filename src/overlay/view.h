@@ -87,7 +87,10 @@ uint32_t sl_view_count_live(const struct sl_view *view);
 /* Lays the ring of an epoch: position = H("pos", network, epoch, id), live peers and this node in order. */
 void sl_view_turn(struct sl_view *view, const uint8_t network_id[32], uint64_t epoch, const uint8_t own_id[32]);
 
-/* Position of any identity in the epoch of the last turn. */
+/* Position of any identity in any epoch. */
+uint64_t sl_ring_position(const uint8_t network_id[32], uint64_t epoch, const uint8_t id[32]);
+
+/* The same in the epoch of the last turn. */
 uint64_t sl_view_position(const struct sl_view *view, const uint8_t id[32]);
 
 /* Places from this node to an identity, known or not, on the ring of the live, the shorter way round. */

@@ -117,7 +117,7 @@ static void make_node(struct sl_sim *sim, uint32_t index, const uint8_t operator
 static bool lay_rings(struct sl_sim *sim)
 {
     uint32_t n = sim->options.n_nodes, view = sim->options.config->view_size;
-    if (n <= view) return true;
+    if (n <= view || sim->options.n_seeds > 0) return true;
 
     sim->n_rings = view / 2;
     sim->rings = calloc((size_t)sim->n_rings * n, sizeof *sim->rings);
@@ -165,6 +165,19 @@ struct sl_peer *sl_sim_neighbours(const struct sl_sim *sim, uint32_t node, uint3
     }
     free(found);
     return peers;
+}
+
+static bool list_seeds(struct sl_sim *sim)
+{
+    if (sim->options.n_seeds > sim->options.n_nodes) sim->options.n_seeds = sim->options.n_nodes;
+    if (sim->options.n_seeds == 0) return true;
+
+    sim->seeds = calloc(sim->options.n_seeds, sizeof *sim->seeds);
+    for (uint32_t i = 0; sim->seeds && i < sim->options.n_seeds; i++) {
+        memcpy(sim->seeds[i].transport_public, sim->peers[i].transport_public, 32);
+        memcpy(sim->seeds[i].address, sim->peers[i].address, sizeof sim->seeds[i].address);
+    }
+    return sim->seeds;
 }
 
 static bool joins_late(const struct sl_scenario *scenario, uint32_t node)
@@ -221,6 +234,7 @@ static bool make_world(struct sl_sim *sim)
 
     sl_sim_operator(options->seed, operator_public, operator_secret);
     for (uint32_t i = 0; i < n; i++) make_node(sim, i, operator_secret);
+    if (!list_seeds(sim)) return false;
     plan(sim);
     return sim->error == SL_OK;
 }
@@ -276,6 +290,7 @@ void sl_sim_destroy(struct sl_sim **pointer)
         free(node->memory);
         free(node->state.bytes);
         free(node->old_state.bytes);
+        free(node->book.bytes);
         sl_links_finish(&node->links);
     }
     sl_sim_queue_finish(&sim->queue);
@@ -284,6 +299,7 @@ void sl_sim_destroy(struct sl_sim **pointer)
     sl_checker_finish(&sim->checker);
     free(sim->nodes);
     free(sim->peers);
+    free(sim->seeds);
     free(sim->by_id);
     free(sim->rings);
     free(sim->places);

@@ -128,6 +128,12 @@ static bool make_core(struct sl_sim *sim, struct sl_sim_node *node)
     config.identity = &node->identity;
     config.peers = sim->peers;
     config.n_peers = sim->options.n_nodes;
+    if (sim->seeds) {
+        config.peers = NULL;
+        config.n_peers = 0;
+        config.seeds = sim->seeds;
+        config.n_seeds = sim->options.n_seeds;
+    }
     config.trace = (struct sl_trace_sink){node, report};
     if (sim->n_rings > 0) {
         own_list = sl_sim_neighbours(sim, node->index, &config.n_peers);
@@ -158,7 +164,9 @@ void sl_sim_start(struct sl_sim *sim, uint32_t index, enum sl_state_kind kind)
     }
     if (sim->options.check) sl_checker_start(&sim->checker, index, node->identity.id, sl_sim_clock(sim, node));
     struct sl_bytes state = state_to_start(sim, node, kind);
-    struct sl_event event = {.type = SL_EVENT_START, .start = {.state = state.bytes, .state_size = state.size}};
+    struct sl_bytes book = kind == SL_STATE_NONE ? (struct sl_bytes){0} : node->book;
+    if (kind == SL_STATE_TORN && book.size > 0) book.size /= 2;
+    struct sl_event event = {.type = SL_EVENT_START, .start = {state.bytes, book.bytes, state.size, book.size}};
     step(sim, node, &event);
 }
 
@@ -302,25 +310,41 @@ static void on_pipe(struct sl_sim *sim, const struct sl_sim_entry *entry)
     }
 }
 
-/* A state that is durable replaces the one before, which is kept for restarts with an old disk. */
-static void keep_state(struct sl_sim *sim, struct sl_sim_node *node, const struct sl_disk_write *write)
+static struct sl_bytes copy_of(struct sl_sim *sim, const struct sl_disk_write *write)
 {
     uint8_t *bytes = malloc(write->size > 0 ? write->size : 1);
     if (!bytes) {
         sim->error = SL_ERROR_NO_MEMORY;
-        return;
+        return (struct sl_bytes){0};
     }
     memcpy(bytes, write->bytes, write->size);
+    return (struct sl_bytes){bytes, write->size};
+}
+
+/* A state that is durable replaces the one before, which is kept for restarts with an old disk. */
+static void keep_state(struct sl_sim *sim, struct sl_sim_node *node, const struct sl_disk_write *write)
+{
+    struct sl_bytes fresh = copy_of(sim, write);
+    if (!fresh.bytes) return;
     free(node->old_state.bytes);
     node->old_state = (struct sl_bytes){0};
     if (sim->options.scenario) node->old_state = node->state;
     else free(node->state.bytes);
-    node->state = (struct sl_bytes){bytes, write->size};
+    node->state = fresh;
+}
+
+static void keep_book(struct sl_sim *sim, struct sl_sim_node *node, const struct sl_disk_write *write)
+{
+    struct sl_bytes fresh = copy_of(sim, write);
+    if (!fresh.bytes) return;
+    free(node->book.bytes);
+    node->book = fresh;
 }
 
 static void on_stored(struct sl_sim *sim, struct sl_sim_node *node, const struct sl_disk_write *write)
 {
     if (write->type == SL_STORE_PUT_STATE && !write->error) keep_state(sim, node, write);
+    if (write->type == SL_STORE_PUT_BOOK && !write->error) keep_book(sim, node, write);
     step(sim, node, &(struct sl_event){.type = SL_EVENT_STORED, .stored = {.ticket = write->ticket, .error = write->error}});
 }
 
@@ -447,7 +471,13 @@ void sl_sim_status(const struct sl_sim *sim, uint32_t index, struct sl_status *o
     out->dim = counters.dim;
     out->peers_known = counters.peers_known;
     out->peers_live = counters.peers_live;
+    out->peers_banned = counters.peers_banned;
     out->links_up = counters.links_up;
+    out->links_inbound = counters.links_inbound;
+    out->links_outbound = counters.links_outbound;
+    out->view_covers = counters.view_covers;
+    out->book_new = counters.book_new;
+    out->book_tried = counters.book_tried;
     out->sharing_radius = counters.sharing_radius;
     out->last_job = counters.last_job;
     out->stalled = counters.stalled;

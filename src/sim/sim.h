@@ -28,6 +28,7 @@ struct sl_sim_options {
     const struct sl_model *model;
     struct sl_trainer *trainers;             /* n_nodes; stay with the caller */
     const struct sl_scenario *scenario;      /* or NULL; must outlive the simulator */
+    uint32_t n_seeds;                        /* nodes know only the first n_seeds, by address and transport key; 0: everybody, from a prepared list */
     uint64_t train_us;                       /* mean length of a training job; 0: a tenth of the epoch */
     bool check;                              /* look for violations after every step */
     bool hash;                               /* hash every trace event and frame */

@@ -58,6 +58,7 @@ struct sl_sim_node {
     uint64_t disk_free_us;               /* stores are carried out in order */
     struct sl_links links;
     struct sl_bytes state, old_state;    /* durable, and the one before */
+    struct sl_bytes book;                /* durable */
     struct sl_status past;               /* counters of former incarnations */
     struct sl_status last;               /* as it was when it went down */
     uint64_t last_merge_us, n_steps, busy_ns;
@@ -75,6 +76,7 @@ struct sl_sim {
     struct sl_sim_node *nodes;
     uint32_t *by_id, n_slots;            /* open addressing: index + 1, 0 empty */
     struct sl_peer *peers;               /* all nodes */
+    struct sl_seed *seeds;               /* the first options.n_seeds of them; NULL without */
     uint32_t *rings, *places;            /* where a view cannot hold all: n_rings random rings; rings[r][place] = node, places[r][node] = place */
     uint32_t n_rings;
     size_t node_size;

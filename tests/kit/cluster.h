@@ -18,6 +18,7 @@
 struct cluster_options {
     uint32_t n_nodes;
     uint64_t seed;
+    uint32_t n_seeds;                        /* nodes know only the first n_seeds nodes; 0: everybody */
     uint32_t dim;                            /* 0: 16 */
     double step;                             /* share of the way to its optimum a node walks per epoch; 0: 0.02 */
     const char *scenario;                    /* text, or NULL */

@@ -103,8 +103,14 @@ struct stage *stage_new(const struct stage_options *options)
         list_peer(&stage->puppets[i], &stage->peers[i]);
     }
     stage->config.identity = &stage->self;
+    for (uint32_t i = 0; i < options->n_seeds; i++) {
+        memcpy(stage->seeds[i].transport_public, stage->puppets[i].transport_public, 32);
+        memcpy(stage->seeds[i].address, stage->puppets[i].address, sizeof stage->seeds[i].address);
+    }
     stage->config.peers = stage->peers;
-    stage->config.n_peers = stage->options.n_listed;
+    stage->config.n_peers = options->lists_nobody ? 0 : stage->options.n_listed;
+    stage->config.seeds = stage->seeds;
+    stage->config.n_seeds = options->n_seeds;
     stage->config.trace = (struct sl_trace_sink){stage, report};
     bool done = sl_stub_init(&stage->stub, stage->options.dim, .05, options->seed, 0);
     assert(done);
@@ -119,8 +125,11 @@ void stage_reset(struct stage *stage)
     sl_node_finish(stage->node);
     free(stage->memory);
     free(stage->state);
-    stage->state = NULL;
-    stage->state_size = 0;
+    free(stage->book);
+    stage->state = stage->book = NULL;
+    stage->state_size = stage->book_size = 0;
+    stage->n_books = 0;
+    stage->pending_book = 0;
     memset(stage->link, 0, sizeof stage->link);
     memset(stage->refuses, 0, sizeof stage->refuses);
     stage->ignores_dials = stage->holds_stores = stage->fails_stores = stage->holds_jobs = false;
@@ -142,6 +151,7 @@ void stage_destroy(struct stage **pointer)
     sl_stub_finish(&stage->stub);
     free(stage->memory);
     free(stage->state);
+    free(stage->book);
     free(stage);
     *pointer = NULL;
 }
@@ -169,16 +179,26 @@ static void note_sends(struct stage *stage, const struct sl_actions *actions)
     }
 }
 
+static void keep(uint8_t **bytes, size_t *size, const struct sl_store *store)
+{
+    *bytes = realloc(*bytes, store->size);
+    assert(*bytes);
+    memcpy(*bytes, store->data, store->size);
+    *size = store->size;
+}
+
 static void note_stores(struct stage *stage, const struct sl_actions *actions)
 {
     for (uint32_t i = 0; i < actions->n_stores; i++) {
         const struct sl_store *store = &actions->stores[i];
+        if (store->type == SL_STORE_PUT_BOOK) {
+            stage->pending_book = store->ticket;
+            stage->n_books++;
+            if (!stage->fails_stores) keep(&stage->book, &stage->book_size, store);
+            continue;
+        }
         stage->pending_ticket = store->ticket;
-        if (stage->fails_stores) continue;
-        stage->state = realloc(stage->state, store->size);
-        assert(stage->state);
-        memcpy(stage->state, store->data, store->size);
-        stage->state_size = store->size;
+        if (!stage->fails_stores) keep(&stage->state, &stage->state_size, store);
     }
 }
 
@@ -226,7 +246,11 @@ static void answer_dial(struct stage *stage, const struct sl_dial *dial)
 static void settle(struct stage *stage)
 {
     for (;;) {
-        if (stage->pending_ticket && !stage->holds_stores) {
+        if (stage->pending_book && !stage->holds_stores) {
+            struct sl_event event = {.type = SL_EVENT_STORED, .stored = {stage->pending_book, stage->fails_stores ? SL_ERROR_NO_SPACE : SL_OK}};
+            stage->pending_book = 0;
+            step_once(stage, &event);
+        } else if (stage->pending_ticket && !stage->holds_stores) {
             struct sl_event event = {.type = SL_EVENT_STORED, .stored = {stage->pending_ticket, stage->fails_stores ? SL_ERROR_NO_SPACE : SL_OK}};
             stage->pending_ticket = 0;
             step_once(stage, &event);
@@ -268,8 +292,13 @@ void stage_finish_store(struct stage *stage, int error)
 
 void stage_start(struct stage *stage)
 {
-    struct sl_event event = {.type = SL_EVENT_START, .start = {.state = stage->state, .state_size = stage->state_size}};
+    struct sl_event event = {.type = SL_EVENT_START, .start = {stage->state, stage->book, stage->state_size, stage->book_size}};
     stage_step(stage, &event);
+}
+
+void stage_hush(struct stage *stage)
+{
+    stage->node->members.next_round_us = stage->node->deadlines[DEADLINE_ROUND] = SL_NEVER;
 }
 
 void stage_restart(struct stage *stage)
@@ -278,7 +307,7 @@ void stage_restart(struct stage *stage)
     free(stage->memory);
     memset(stage->link, 0, sizeof stage->link);
     stage->n_pending = 0;
-    stage->pending_ticket = 0;
+    stage->pending_ticket = stage->pending_book = 0;
     stage->pending_job = false;
     make_node(stage);
     stage_start(stage);

@@ -23,6 +23,8 @@ enum { PUPPETS_MAX = 64, SENT_MAX = 4096, PUPPET_SELF = 1000 };
 struct stage_options {
     uint32_t n_puppets;              /* identities that exist */
     uint32_t n_listed;               /* of those, on the core's prepared list; 0: all */
+    bool lists_nobody;               /* the core has no prepared list */
+    uint32_t n_seeds;                /* the first puppets are its seeds, by transport key and address */
     uint32_t dim;                    /* 0: 16 */
     uint64_t seed;
     const char *settings[8];         /* "key=value", up to the first NULL */
@@ -45,6 +47,7 @@ struct stage {
     uint8_t operator_secret[64];
     struct sl_identity self, puppets[PUPPETS_MAX];
     struct sl_peer peers[PUPPETS_MAX];
+    struct sl_seed seeds[PUPPETS_MAX];
     struct sl_stub stub;
     struct sl_node *node;
     void *memory;
@@ -59,6 +62,9 @@ struct stage {
     uint64_t ticket;                 /* a store that waits, while stores are held */
     uint8_t *state;                  /* what was stored last */
     size_t state_size;
+    uint8_t *book;                   /* and the book */
+    size_t book_size;
+    uint32_t n_books;
     struct sl_job job;               /* the last one */
     uint32_t n_jobs;
 
@@ -70,7 +76,7 @@ struct stage {
 
     struct sl_dial pending[256];     /* dials of the last step, to be answered */
     uint32_t n_pending;
-    uint64_t pending_ticket;
+    uint64_t pending_ticket, pending_book;
     bool pending_job;
     uint32_t next_inbound;
     void (*spoil)(struct stage *stage, uint8_t *bytes, size_t size);         /* may change a message on its way to the core; NULL: none */
@@ -82,6 +88,7 @@ void stage_destroy(struct stage **stage);
 
 void stage_reset(struct stage *stage);                               /* as after stage_new(), with the same identities */
 void stage_start(struct stage *stage);                               /* from `state`, if there is any */
+void stage_hush(struct stage *stage);                                /* no more rounds of membership: it dials and asks nobody without need */
 void stage_restart(struct stage *stage);                             /* the process died; a new one starts from `state` */
 void stage_run_to(struct stage *stage, uint64_t now_us);             /* ticks when the core asks for it; never back */
 void stage_jump_to(struct stage *stage, uint64_t now_us);            /* one late tick */

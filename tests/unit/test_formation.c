@@ -416,19 +416,8 @@ Test(formation, ignores_a_radius_far_from_its_own_estimate)
     }
 }
 
-Test(formation, ignores_proposals_of_unknown_and_banned_peers)
+Test(formation, ignores_proposals_of_banned_peers)
 {
-    prepare();
-    forge_destroy(&forged);
-    forged = forge_new(stage, 6, (const uint32_t[]){PUPPET_SELF, 6, 1, 2}, 4);       /* admitted, but not in the view */
-    struct introduction hello = puppet_introduction(stage, 6);
-    struct sl_writer writer = puppet_begin(stage, 6, SL_MESSAGE_HELLO, forged->epoch, NULL);
-    puppet_write_hello(stage, 6, &writer, &hello);
-    puppet_say(stage, 6, &writer, SL_MESSAGE_HELLO);
-    cr_assert_neq(stage->link[6], 0, "a stranger with a certificate may connect");
-    propose();
-    cr_assert_eq(n_joins(), 0, "unknown");
-
     prepare();
     stage->node->view.peers[0].banned = true;
     uint32_t banned = stage_puppet(stage, stage->node->view.peers[0].id);

@@ -387,7 +387,7 @@ Test(pull, refuses_an_aggregate_with_a_member_that_it_has_banned)
         forge_aggregate(forged);
         stage_control(stage, SL_CONTROL_BAN, banned);
         expect_refused("banned");
-        sl_view_find(&stage->node->view, stage->puppets[banned].id)->banned = false;
+        stage_control(stage, SL_CONTROL_UNBAN, banned);
     }
     to_pulling();
     forge_aggregate(forged);

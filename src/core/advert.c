@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "core/core.h"
+#include "starling/error.h"
+#include "starling/identity.h"
+#include "wire/certificate.h"
+
+/*
+ * What identities say of themselves, and who is admitted. An ADVERT is signed by its author, so anybody may pass it on; what it claims counts for less than what
+ * a HELLO proves. Here is decided who gets into the view and the book, and whose ADVERT is passed on.
+ */
+
+enum { FUTURE_MAX_S = 3600 };        /* an ADVERT from a later time than this would outlive its author's corrections */
+
+bool advert_init(struct sl_node *node, struct sl_arena *arena)
+{
+    struct membership *members = &node->members;
+    bool local_is_free = strcmp(node->config.link_local, "yes") == 0;
+    members->n_relays_max = node->config.link_max;
+    members->n_claims_max = node->config.view_size + 256;
+    members->relays = SL_RESERVE(arena, struct relay, members->n_relays_max);
+    members->claims = SL_RESERVE(arena, struct claim, members->n_claims_max);
+    members->admitted = SL_TAKE(arena, struct admitted, ADMITTED_MAX);
+    members->banned = sl_arena_reserve(arena, BANS_MAX, 32, 1);
+    bool done = sl_book_init(&members->book, arena, node->config.book_new, node->config.book_tried, local_is_free);
+    done &= sl_sampler_init(&members->sampler, arena, node->config.view_size, node->config.view_slot_life, local_is_free);
+    return done && members->relays && members->claims && members->admitted && members->banned;
+}
+
+/* ---- admission ---- */
+
+/* What a certificate says, whoever made it. False when it cannot be read. */
+static bool peek(const struct sl_node *node, const uint8_t *bytes, size_t size, struct sl_certificate *out)
+{
+    *out = (struct sl_certificate){.expires_s = UINT64_MAX};
+    if (strcmp(node->config.admission, "open") == 0) return true;
+
+    const uint8_t *skipped;
+    size_t skipped_size;
+    struct sl_reader reader = sl_reader_over(bytes, size);
+    sl_read_array_of(&reader, 8);
+    sl_read_copy(&reader, out->invite_key, 32);
+    out->flags = (uint32_t)sl_read_uint(&reader, UINT32_MAX);
+    out->slot = (uint32_t)sl_read_uint(&reader, UINT32_MAX);
+    sl_read_skip(&reader, &skipped, &skipped_size);
+    sl_read_skip(&reader, &skipped, &skipped_size);
+    out->expires_s = sl_read_uint(&reader, UINT64_MAX);
+    sl_read_skip(&reader, &skipped, &skipped_size);
+    sl_read_skip(&reader, &skipped, &skipped_size);
+    if (sl_reader_finish(&reader) != SL_OK) return false;
+
+    struct sl_reader host = sl_reader_over(skipped, skipped_size);
+    if (sl_read_array(&host, 2) != 2) return true;
+    const uint8_t *sign_public = sl_read_bin_of(&host, 32);
+    out->has_host = sign_public != NULL;
+    if (sign_public) sl_identity_id(node->config.network_id, sign_public, out->host_id);
+    return true;
+}
+
+static struct claim make_claim(const char *label, const void *what, size_t size, const uint8_t whose[32])
+{
+    uint8_t hash[32];
+    struct claim claim;
+    sl_hash_once(label, what, size, hash);
+    memcpy(claim.what, hash, sizeof claim.what);
+    memcpy(claim.whose, whose, sizeof claim.whose);
+    return claim;
+}
+
+/* Is this somebody else's already? */
+static const struct claim *find_claim(const struct sl_node *node, const struct claim *claim)
+{
+    for (uint32_t i = 0; i < node->members.n_claims; i++)
+        if (memcmp(node->members.claims[i].what, claim->what, sizeof claim->what) == 0) return &node->members.claims[i];
+    return NULL;
+}
+
+void advert_claim(struct sl_node *node, const struct claim *claim)
+{
+    struct membership *members = &node->members;
+    if (find_claim(node, claim)) return;
+
+    uint32_t at = members->next_claim;
+    members->next_claim = (at + 1) % members->n_claims_max;
+    members->claims[at] = *claim;
+    if (members->n_claims < members->n_claims_max) members->n_claims++;
+}
+
+/* An invite that admits one admits the first who shows it, and of a member's invites for one place the first key counts. */
+static uint32_t claims_of(const struct sl_certificate *said, const uint8_t id[32], struct claim claims[2])
+{
+    uint32_t n = 0;
+    if (said->flags & SL_INVITE_SINGLE_USE) claims[n++] = make_claim("invite of one", said->invite_key, 32, id);
+    if (said->has_host) {
+        uint8_t place[33];
+        memcpy(place, said->host_id, 32);
+        place[32] = (uint8_t)said->slot;
+        claims[n++] = make_claim("place of a host", place, sizeof place, said->invite_key);
+    }
+    return n;
+}
+
+static bool is_free_to_use(struct sl_node *node, const struct sl_certificate *said, const uint8_t id[32])
+{
+    struct claim claims[2];
+    uint32_t n = claims_of(said, id, claims);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct claim *holder = find_claim(node, &claims[i]);
+        if (!holder || memcmp(holder->whose, claims[i].whose, sizeof holder->whose) == 0) continue;
+        node_trace(node, SL_TRACE_INVITE_SPENT, id, 0, 0, SL_ERROR_BAD_CERTIFICATE);
+        return false;
+    }
+    for (uint32_t i = 0; i < n; i++) advert_claim(node, &claims[i]);
+    return true;
+}
+
+static struct admitted *place_of(struct sl_node *node, const uint8_t id[32], const uint8_t hash[32], uint8_t key[32])
+{
+    uint8_t both[64];
+    uint32_t at;
+    memcpy(both, id, 32);
+    memcpy(both + 32, hash, 32);
+    sl_hash_once("admitted", both, sizeof both, key);
+    memcpy(&at, key, sizeof at);
+    return &node->members.admitted[at % ADMITTED_MAX];
+}
+
+/* Prepared peers were admitted by the operator's list with this very certificate; of others the signatures are checked, once while it is remembered. */
+int certificate_check(struct sl_node *node, const uint8_t id[32], const uint8_t *certificate, size_t size)
+{
+    const struct sl_view_peer *peer = sl_view_find(&node->view, id);
+    uint64_t now_s = node->now_us / 1000000;
+    uint8_t hash[32], key[32];
+    sl_hash_once("certificate", certificate, size, hash);
+    if (peer && sl_hash_equal(peer->certificate_hash, hash)) return peer->expires_s && peer->expires_s < now_s ? SL_ERROR_BAD_CERTIFICATE : SL_OK;
+
+    struct admitted *admitted = place_of(node, id, hash, key);
+    if (sl_hash_equal(admitted->hash, key)) return admitted->expires_s < now_s ? SL_ERROR_BAD_CERTIFICATE : SL_OK;
+
+    const struct sl_admission admission = sl_admission_of(&node->config);
+    struct sl_certificate said;
+    uint32_t n_checks = 0;
+    int error = sl_certificate_verify(certificate, size, &admission, id, now_s, &said, &n_checks);
+    node->counters.signature_checks += n_checks;
+    if (error != SL_OK) return error;
+    if (!is_free_to_use(node, &said, id)) return SL_ERROR_BAD_CERTIFICATE;
+
+    memcpy(admitted->hash, key, 32);
+    admitted->expires_s = said.expires_s;
+    return SL_OK;
+}
+
+uint64_t certificate_expiry(const struct sl_node *node, const uint8_t *certificate, size_t size)
+{
+    struct sl_certificate said;
+    return peek(node, certificate, size, &said) ? said.expires_s : 0;
+}
+
+void advert_admit_prepared(struct sl_node *node, const struct sl_peer *peer)
+{
+    struct sl_certificate said;
+    struct claim claims[2];
+    struct sl_view_peer *entry = sl_view_find(&node->view, peer->id);
+    if (!entry || !peek(node, peer->certificate, peer->certificate_size, &said)) return;
+
+    entry->expires_s = said.expires_s;
+    uint32_t n = claims_of(&said, peer->id, claims);
+    for (uint32_t i = 0; i < n; i++) advert_claim(node, &claims[i]);
+}
+
+/* ---- bans ---- */
+
+static uint32_t place_of_ban(const struct sl_node *node, const uint8_t id[32])
+{
+    uint32_t i = 0;
+    while (i < node->members.n_banned && !sl_hash_equal(node->members.banned[i], id)) i++;
+    return i;
+}
+
+bool advert_is_banned(const struct sl_node *node, const uint8_t id[32])
+{
+    return place_of_ban(node, id) < node->members.n_banned;
+}
+
+void advert_ban(struct sl_node *node, const uint8_t id[32])
+{
+    struct membership *members = &node->members;
+    struct sl_view_peer *peer = sl_view_find(&node->view, id);
+    if (peer) peer->banned = true;
+    advert_forget(node, id);
+    members->is_book_changed = true;
+    if (advert_is_banned(node, id)) return;
+
+    if (members->n_banned == BANS_MAX) advert_unban(node, members->banned[0]);
+    memcpy(members->banned[members->n_banned++], id, 32);
+}
+
+void advert_unban(struct sl_node *node, const uint8_t id[32])
+{
+    struct membership *members = &node->members;
+    struct sl_view_peer *peer = sl_view_find(&node->view, id);
+    if (peer) peer->banned = false;
+    uint32_t at = place_of_ban(node, id);
+    if (at == members->n_banned) return;
+
+    members->n_banned--;
+    memmove(members->banned[at], members->banned[at + 1], (size_t)32 * (members->n_banned - at));
+    members->is_book_changed = true;
+}
+
+/* ---- the own ADVERT ---- */
+
+const uint8_t *advert_own(struct sl_node *node, size_t *size)
+{
+    struct membership *members = &node->members;
+    const struct sl_identity *self = node->self;
+    uint64_t now_s = node->now_us / 1000000;
+    *size = members->advert_size;
+    if (members->advert_size > 0 && now_s - members->advert_made_s < SL_ADVERT_TTL_MAX_S / 2) return members->advert;
+
+    struct sl_advert advert = {.sequence = now_s, .ttl_s = SL_ADVERT_TTL_MAX_S, .n_addresses = self->address[0] != 0,
+                               .certificate = self->certificate, .certificate_size = self->certificate_size};
+    memcpy(advert.sign_public, self->sign_public, 32);
+    memcpy(advert.transport_public, self->transport_public, 32);
+    memcpy(advert.addresses[0], self->address, sizeof self->address);
+    memcpy(advert.name, node->config.name, strnlen(node->config.name, sizeof advert.name - 1));
+
+    struct sl_writer writer = node_begin(node, SL_MESSAGE_ADVERT, node->epoch, NULL, ADVERT_MAX);
+    sl_write_advert(&writer, &advert);
+    const uint8_t *bytes = node_seal(node, &writer, SL_MESSAGE_ADVERT, size);
+    if (!bytes) return NULL;
+    memcpy(members->advert, bytes, *size);
+    members->advert_size = (uint32_t)*size;
+    members->advert_made_s = now_s;
+    return members->advert;
+}
+
+/* ---- those of others ---- */
+
+int advert_open(const struct sl_node *node, const uint8_t *bytes, size_t size, struct opened_advert *out)
+{
+    struct sl_address address;
+    int error = sl_envelope_open(bytes, size, node->config.network_id, &out->envelope);
+    if (error == SL_OK) error = sl_read_advert(&out->envelope, &out->body);
+    if (error != SL_OK) return error;
+
+    struct sl_descriptor *descriptor = &out->descriptor;
+    *descriptor = (struct sl_descriptor){.sequence = out->body.sequence};
+    sl_identity_id(node->config.network_id, out->body.sign_public, descriptor->id);
+    if (!sl_hash_equal(descriptor->id, out->envelope.from)) return SL_ERROR_MISMATCH;
+
+    memcpy(descriptor->sign_public, out->body.sign_public, 32);
+    memcpy(descriptor->transport_public, out->body.transport_public, 32);
+    memcpy(descriptor->name, out->body.name, sizeof descriptor->name);
+    sl_hash_once("certificate", out->body.certificate, out->body.certificate_size, descriptor->certificate_hash);
+    descriptor->until_s = out->body.sequence > UINT64_MAX - out->body.ttl_s ? UINT64_MAX : out->body.sequence + out->body.ttl_s;
+    bool is_diallable = out->body.n_addresses > 0 && sl_address_parse(out->body.addresses[0], &address);
+    if (is_diallable) memcpy(descriptor->address, out->body.addresses[0], sizeof descriptor->address);
+    return SL_OK;
+}
+
+/* Somebody who found no place. If the dead hold places, some are theirs when the next epoch begins; else the view is partial. */
+static void note_outsider(struct sl_node *node)
+{
+    const struct sl_view *view = &node->view;
+    bool dead_hold_places = false;
+    for (uint32_t i = 0; i < view->n_peers && !dead_hold_places; i++)
+        dead_hold_places = !view->peers[i].prepared && !view->peers[i].banned && !sl_view_is_live(&view->peers[i]);
+    node->members.wants_room = true;
+    node->members.outsider_epoch = node->epoch;
+    if (!dead_hold_places) node->view.overflowed = true;
+}
+
+/* Into view and book. Returns the view's entry, or NULL. */
+static struct sl_view_peer *settle(struct sl_node *node, const struct sl_descriptor *descriptor, const char *source, bool is_proven)
+{
+    struct membership *members = &node->members;
+    struct sl_view *view = &node->view;
+    const struct sl_view_peer *known = sl_view_find(view, descriptor->id);
+    bool was_here = known != NULL, was_partial = view->overflowed, must_prove = strcmp(node->config.admission, "open") == 0;
+    struct sl_view_peer *peer = NULL;
+    if (is_proven) peer = sl_view_prove(view, descriptor);
+    else if (!must_prove || was_here) peer = sl_view_learn(view, descriptor);
+
+    bool is_full = !peer && view->n_peers == view->n_peers_max;
+    view->overflowed = was_partial;
+    if (is_full) note_outsider(node);
+    if (peer && !was_here) node_trace(node, SL_TRACE_DISCOVERED, peer->id, 0, 0, SL_OK);
+    if (peer && peer->prepared) return peer;
+
+    sl_book_hear(&members->book, descriptor, source, node->now_us / 1000000);
+    if (members->sampler.n_slots > 0) sl_sampler_offer(&members->sampler, descriptor->id, descriptor->address);
+    members->is_book_changed = true;
+    return peer;
+}
+
+/* What we hold of this identity, if it is as new as that. */
+static bool is_known(struct sl_node *node, const struct sl_descriptor *descriptor)
+{
+    const struct sl_view_peer *peer = sl_view_find(&node->view, descriptor->id);
+    if (peer && peer->prepared)
+        return descriptor->sequence <= peer->sequence ||
+               (sl_hash_equal(peer->transport_public, descriptor->transport_public) && strcmp(peer->address, descriptor->address) == 0 &&
+                sl_hash_equal(peer->certificate_hash, descriptor->certificate_hash));
+    if (peer) return descriptor->sequence <= peer->sequence;
+
+    const struct sl_book_entry *entry = sl_book_find(&node->members.book, descriptor->id);
+    bool is_old = entry && descriptor->sequence <= entry->descriptor.sequence;
+    if (is_old) node->members.outsider_epoch = node->epoch;
+    return is_old && (node->view.n_peers == node->view.n_peers_max || strcmp(node->config.admission, "open") == 0);
+}
+
+int advert_take(struct sl_node *node, const uint8_t *bytes, size_t size, const char *source, bool *is_news)
+{
+    struct opened_advert advert;
+    struct sl_descriptor *descriptor = &advert.descriptor;
+    uint64_t now_s = node->now_us / 1000000;
+    *is_news = false;
+    int error = advert_open(node, bytes, size, &advert);
+    if (error != SL_OK) return error;
+    if (sl_hash_equal(descriptor->id, node->self->id) || advert_is_banned(node, descriptor->id) || is_known(node, descriptor)) return SL_OK;
+    if (sl_hash_equal(descriptor->transport_public, node->self->transport_public)) return SL_ERROR_MISMATCH;
+    if (descriptor->sequence > now_s + FUTURE_MAX_S || descriptor->until_s < now_s) return SL_ERROR_OUT_OF_RANGE;
+
+    bool was_here = sl_view_find(&node->view, descriptor->id) || sl_book_find(&node->members.book, descriptor->id);
+    if (!node_verify(node, &advert.envelope, descriptor->sign_public)) return SL_ERROR_BAD_SIGNATURE;
+    error = certificate_check(node, descriptor->id, advert.body.certificate, advert.body.certificate_size);
+    if (error != SL_OK) return error;
+
+    descriptor->expires_s = certificate_expiry(node, advert.body.certificate, advert.body.certificate_size);
+    settle(node, descriptor, source, false);
+    *is_news = !was_here;
+    return SL_OK;
+}
+
+/* ---- passing on ---- */
+
+static struct relay *relay_place(struct sl_node *node, const uint8_t id[32])
+{
+    struct membership *members = &node->members;
+    struct relay *unlinked = NULL;
+    for (uint32_t i = 0; i < members->n_relays; i++) {
+        struct relay *relay = &members->relays[i];
+        if (sl_hash_equal(relay->id, id)) return relay;
+        if (!unlinked && !links_to(node, relay->id)) unlinked = relay;
+    }
+    if (members->n_relays < members->n_relays_max) {
+        struct relay *relay = &members->relays[members->n_relays++];
+        relay->sequence = 0;
+        return relay;
+    }
+    struct relay *relay = unlinked ? unlinked : &members->relays[sl_rng_below(&members->rng, members->n_relays)];
+    relay->sequence = 0;
+    return relay;
+}
+
+/* Its signature is checked when it is first passed on: most never are where all know one another. */
+static void keep_relay(struct sl_node *node, const struct opened_advert *advert)
+{
+    if (advert->envelope.size > ADVERT_MAX || advert->body.sequence > node->now_us / 1000000 + FUTURE_MAX_S) return;
+
+    struct relay *relay = relay_place(node, advert->descriptor.id);
+    if (relay->sequence == advert->body.sequence && sl_hash_equal(relay->id, advert->descriptor.id)) return;
+    memcpy(relay->id, advert->descriptor.id, 32);
+    relay->sequence = advert->body.sequence;
+    relay->size = (uint32_t)advert->envelope.size;
+    relay->verified = false;
+    memcpy(relay->bytes, advert->envelope.bytes, advert->envelope.size);
+}
+
+void advert_take_own(struct sl_node *node, struct link *link, struct opened_advert *advert)
+{
+    struct sl_descriptor *descriptor = &advert->descriptor;
+    uint64_t now_s = node->now_us / 1000000;
+    bool is_outbound = !links_is_inbound(link);
+    if (descriptor->sequence > now_s + FUTURE_MAX_S) descriptor->sequence = now_s + FUTURE_MAX_S;        /* its clock may be off: it proves itself now */
+    if (descriptor->until_s < now_s || descriptor->until_s > now_s + SL_ADVERT_TTL_MAX_S) descriptor->until_s = now_s + SL_ADVERT_TTL_MAX_S;
+    descriptor->expires_s = certificate_expiry(node, advert->body.certificate, advert->body.certificate_size);
+
+    const struct sl_view_peer *peer = settle(node, descriptor, "", true);
+    if (is_outbound && !(peer && peer->prepared)) sl_book_answered(&node->members.book, descriptor->id, now_s);
+    keep_relay(node, advert);
+}
+
+void advert_forget(struct sl_node *node, const uint8_t id[32])
+{
+    struct membership *members = &node->members;
+    sl_book_remove(&members->book, id);
+    sl_sampler_forget(&members->sampler, id);
+    for (uint32_t i = 0; i < members->n_relays; i++)
+        if (sl_hash_equal(members->relays[i].id, id)) members->relays[i] = members->relays[--members->n_relays];
+}
+
+/* Alive, as far as we know, and not the one who asks. */
+static bool is_worth_passing(struct sl_node *node, const struct relay *relay, const struct link *link)
+{
+    const struct sl_view_peer *peer = sl_view_find(&node->view, relay->id);
+    if (relay->size == 0 || sl_hash_equal(relay->id, link->id) || relay->sequence + SL_ADVERT_TTL_MAX_S < node->now_us / 1000000) return false;
+    return peer ? sl_view_is_live(peer) : links_to(node, relay->id) != NULL;
+}
+
+static bool is_verified(struct sl_node *node, struct relay *relay)
+{
+    struct opened_advert advert;
+    if (relay->verified) return true;
+    relay->verified = advert_open(node, relay->bytes, relay->size, &advert) == SL_OK && node_verify(node, &advert.envelope, advert.body.sign_public);
+    if (!relay->verified) relay->size = 0;
+    return relay->verified;
+}
+
+uint32_t advert_choose(struct sl_node *node, const struct link *link, uint32_t n, struct sl_view_adverts *out)
+{
+    struct membership *members = &node->members;
+    uint32_t chosen[SL_ADVERTS_MAX], n_chosen = 0, n_seen = 0;
+    for (uint32_t i = 0; i < members->n_relays; i++) {                           /* a uniform choice in one pass */
+        if (!is_worth_passing(node, &members->relays[i], link)) continue;
+        uint32_t at = n_seen++ < n ? n_chosen++ : sl_rng_below(&members->rng, n_seen);
+        if (at < n) chosen[at] = i;
+    }
+    out->n_adverts = 0;
+    for (uint32_t i = 0; i < n_chosen; i++) {
+        struct relay *relay = &members->relays[chosen[i]];
+        if (!is_verified(node, relay)) continue;
+        out->adverts[out->n_adverts].bytes = relay->bytes;
+        out->adverts[out->n_adverts++].size = relay->size;
+    }
+    return out->n_adverts;
+}
