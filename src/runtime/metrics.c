@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,7 @@
 #include "runtime/files.h"
 #include "starling/error.h"
 
-enum { CONNECTIONS = 4, CONNECTION_TIMEOUT_S = 5, CONNECTION_MEMORY = 16 << 10 };
+enum { CONNECTIONS = 8, CONNECTION_TIMEOUT_S = 2, CONNECTION_MEMORY = 16 << 10 };
 
 struct sl_metrics {
     struct MHD_Daemon *daemon;
@@ -131,6 +132,8 @@ static int open_listener(const char *address, int *out, char *why, size_t why_si
     int yes = 1, descriptor = socket(socket_address.ss_family, SOCK_STREAM, 0);
     if (descriptor < 0) return SL_FAIL(SL_ERROR_IO, why, why_size, "node.metrics: the machine gives no socket (%s)", strerror(errno));
 
+    fcntl(descriptor, F_SETFL, O_NONBLOCK);
+    fcntl(descriptor, F_SETFD, FD_CLOEXEC);
     setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     if (bind(descriptor, (struct sockaddr *)&socket_address, size) == 0 && listen(descriptor, 2 * CONNECTIONS) == 0) {
         *out = descriptor;

@@ -23,18 +23,25 @@ class Client:
         self.kind = kind
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(timeout)
-        self.socket.connect(os.path.join(folder, "control.sock"))
-        self.socket.sendall(GREETING)
-        self._take(64)
-        ready = b"\x05READY" + b"\x0bSocket-Type" + struct.pack(">I", len(kind)) + kind.encode()
-        self.socket.sendall(frame(ready, 4))
-        self._frame()
+        try:
+            self.socket.connect(os.path.join(folder, "control.sock"))
+            self._greet()
+        except OSError:
+            self.close()
+            raise
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         self.close()
+
+    def _greet(self):
+        self.socket.sendall(GREETING)
+        self._take(64)
+        ready = b"\x05READY" + b"\x0bSocket-Type" + struct.pack(">I", len(self.kind)) + self.kind.encode()
+        self.socket.sendall(frame(ready, 4))
+        self._frame()
 
     def close(self):
         self.socket.close()
