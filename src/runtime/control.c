@@ -151,28 +151,50 @@ static json_t *bad_request(const char *message)
     return sl_control_error("bad_request", message);
 }
 
-static json_t *answer_to(struct sl_control *control, uint32_t client, const struct question *question)
+/* The command and its arguments in request->whole, or the answer that says what is wrong. */
+static json_t *read_request(struct sl_control_request *request)
 {
-    if (question->too_long) return bad_request("the request is longer than 4096 bytes");
-    if (!is_flat_enough(question->text, question->size)) return bad_request("the request is nested deeper than 8 levels");
+    const json_t *arguments = json_object_get(request->whole, "arguments");
+    request->command = json_string_value(json_object_get(request->whole, "command"));
+    request->arguments = arguments ? arguments : request->nothing;
+    if (!request->command) return bad_request("a request is an object with a text \"command\", like {\"command\": \"status\"}");
+    if (!json_is_object(request->arguments)) return bad_request("\"arguments\" must be an object");
+    return NULL;
+}
+
+json_t *sl_control_request_parse(const char *text, size_t size, struct sl_control_request *out)
+{
+    if (!is_flat_enough(text, size)) return bad_request("the request is nested deeper than 8 levels");
 
     json_error_t error;
-    json_t *request = json_loadb(question->text, question->size, JSON_REJECT_DUPLICATES, &error);
-    if (!request) {
+    json_t *whole = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+    if (!whole) {
         char message[MESSAGE_SIZE];
         snprintf(message, sizeof message, "the request is not JSON: %s", error.text);
         return bad_request(message);
     }
+    *out = (struct sl_control_request){.whole = whole, .nothing = json_object()};
+    json_t *wrong = read_request(out);
+    if (wrong) sl_control_request_finish(out);
+    return wrong;
+}
 
-    json_t *nothing = json_object(), *answer;
-    const json_t *arguments = json_object_get(request, "arguments");
-    const char *command = json_string_value(json_object_get(request, "command"));
-    if (!arguments) arguments = nothing;
-    if (!json_is_object(request) || !command) answer = bad_request("a request is an object with a text \"command\", like {\"command\": \"status\"}");
-    else if (!json_is_object(arguments)) answer = bad_request("\"arguments\" must be an object");
-    else answer = control->sink.ask(control->sink.context, client, command, arguments);
-    json_decref(nothing);
-    json_decref(request);
+void sl_control_request_finish(struct sl_control_request *request)
+{
+    json_decref(request->nothing);
+    json_decref(request->whole);
+}
+
+static json_t *answer_to(struct sl_control *control, uint32_t client, const struct question *question)
+{
+    if (question->too_long) return bad_request("the request is longer than 4096 bytes");
+
+    struct sl_control_request request;
+    json_t *answer = sl_control_request_parse(question->text, question->size, &request);
+    if (answer) return answer;
+
+    answer = control->sink.ask(control->sink.context, client, request.command, request.arguments);
+    sl_control_request_finish(&request);
     return answer;
 }
 

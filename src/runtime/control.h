@@ -27,6 +27,17 @@ json_t *sl_control_ok(json_t *data);
 /* An answer that says no: error is "not_found" and the like, the message a sentence that says what to do. */
 json_t *sl_control_error(const char *error, const char *message);
 
+/* One request, at most SL_CONTROL_REQUEST_MAX bytes that anybody may have written. `command` and `arguments` (an object) live until finish. */
+struct sl_control_request {
+    const char *command;
+    const json_t *arguments;
+    json_t *whole, *nothing;
+};
+
+/* NULL; or the answer that says what is wrong, and then there is nothing to finish. */
+json_t *sl_control_request_parse(const char *text, size_t size, struct sl_control_request *out);
+void sl_control_request_finish(struct sl_control_request *request);
+
 /* Binds folder/control.sock; the caller holds the folder's lock, for whatever has that name is replaced. SL_ERROR_TOO_LARGE (the path), SL_ERROR_IO,
  * SL_ERROR_NO_MEMORY, with a sentence in `why`. */
 int sl_control_new(void *zmq_context, const char *folder, const struct sl_control_sink *sink, struct sl_control **out, char *why, size_t why_size);

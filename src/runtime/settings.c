@@ -56,10 +56,10 @@ static const char *check_line(const char *line)
 }
 
 /* Fills in the line number of every item. */
-static int find_lines(const char *path, char *text, uint32_t *lines, uint32_t *n_lines, char *why, size_t why_size)
+static int find_lines(const char *path, const char *text, uint32_t *lines, uint32_t *n_lines, char *why, size_t why_size)
 {
     uint32_t number = 0;
-    for (char *line = text, *next; line; line = next) {
+    for (const char *line = text, *next; line; line = next) {
         next = strchr(line, '\n');
         size_t length = next ? (size_t)(next - line) : strlen(line);
         char copy[SL_WHY_SIZE];
@@ -100,7 +100,7 @@ static int on_item(zconfig_t *item, void *argument, int level)
     return reading->error == SL_OK ? 0 : -1;
 }
 
-static int read_tree(struct reading *reading, const uint8_t *text, size_t size)
+static int read_tree(struct reading *reading, const char *text, size_t size)
 {
     zchunk_t *chunk = zchunk_new(text, size);
     zconfig_t *root = chunk ? zconfig_chunk_load(chunk) : NULL;
@@ -112,6 +112,22 @@ static int read_tree(struct reading *reading, const uint8_t *text, size_t size)
     return reading->error;
 }
 
+int sl_settings_parse(const char *text, size_t size, const char *name, struct sl_config *config, char *why, size_t why_size)
+{
+    int error;
+    uint32_t n_lines = 0, *lines = calloc(size + 1, sizeof *lines);
+    if (!lines) error = SL_FAIL(SL_ERROR_NO_MEMORY, why, why_size, "%s: not enough memory to read it", name);
+    else if (strlen(text) != size) error = SL_FAIL(SL_ERROR_FORMAT, why, why_size, "%s: holds zero bytes; it must be text", name);
+    else error = find_lines(name, text, lines, &n_lines, why, why_size);
+
+    struct sl_config changed = *config;
+    struct reading reading = {.path = name, .lines = lines, .n_lines = n_lines, .config = &changed, .why = why, .why_size = why_size};
+    if (error == SL_OK && n_lines > 0) error = read_tree(&reading, text, size);
+    if (error == SL_OK) *config = changed;
+    free(lines);
+    return error;
+}
+
 int sl_settings_read(const char *path, struct sl_config *config, char *why, size_t why_size)
 {
     uint8_t *text;
@@ -119,16 +135,7 @@ int sl_settings_read(const char *path, struct sl_config *config, char *why, size
     int error = sl_file_read(path, SETTINGS_SIZE_MAX, &text, &size, why, why_size);
     if (error != SL_OK) return error;
 
-    uint32_t n_lines = 0, *lines = calloc(size + 1, sizeof *lines);
-    if (!lines) error = SL_FAIL(SL_ERROR_NO_MEMORY, why, why_size, "%s: not enough memory to read it", path);
-    else if (strlen((char *)text) != size) error = SL_FAIL(SL_ERROR_FORMAT, why, why_size, "%s: holds zero bytes; it must be text", path);
-    else error = find_lines(path, (char *)text, lines, &n_lines, why, why_size);
-
-    struct sl_config changed = *config;
-    struct reading reading = {.path = path, .lines = lines, .n_lines = n_lines, .config = &changed, .why = why, .why_size = why_size};
-    if (error == SL_OK && n_lines > 0) error = read_tree(&reading, text, size);
-    if (error == SL_OK) *config = changed;
-    free(lines);
+    error = sl_settings_parse((char *)text, size, path, config, why, why_size);
     free(text);
     return error;
 }

@@ -14,6 +14,9 @@
 /* SL_ERROR_NOT_FOUND, _IO, _TOO_LARGE, _FORMAT, _OUT_OF_RANGE. */
 int sl_settings_read(const char *path, struct sl_config *config, char *why, size_t why_size);
 
+/* The same of `size` bytes with a zero behind them; `name` stands for the path in sentences. */
+int sl_settings_parse(const char *text, size_t size, const char *name, struct sl_config *config, char *why, size_t why_size);
+
 /* One "KEY=VALUE" from the command line. SL_ERROR_FORMAT, SL_ERROR_NOT_FOUND, SL_ERROR_OUT_OF_RANGE. */
 int sl_settings_apply(const char *setting, struct sl_config *config, char *why, size_t why_size);
 

@@ -4,42 +4,11 @@
 
 #include <assert.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "data/csv.h"
+#include "scratch.h"
 #include "starling/error.h"
-
-static char path[] = "/tmp/starling-fuzz-csv-XXXXXX", path_again[] = "/tmp/starling-fuzz-csv-XXXXXX";
-
-static void remove_files(void)
-{
-    unlink(path);
-    unlink(path_again);
-}
-
-static void make_files(void)
-{
-    static bool is_done;
-    if (is_done) return;
-
-    int first = mkstemp(path), second = mkstemp(path_again);
-    assert(first >= 0 && second >= 0);
-    close(first);
-    close(second);
-    is_done = atexit(remove_files) == 0;
-}
-
-static void write_file(const uint8_t *data, size_t size)
-{
-    FILE *file = fopen(path, "wb");
-    assert(file);
-    size_t written = fwrite(data, 1, size, file);
-    int failed = fclose(file);
-    assert(written == size && !failed);
-}
 
 static struct sl_read_options options_of(uint8_t choice)
 {
@@ -67,8 +36,9 @@ static void check_round_trip(const struct sl_dataset *dataset, enum sl_task task
     struct sl_read_options options = {.task = task, .label = "last"};
     struct sl_dataset again = {0};
     char why[512] = "";
-    int write_error = sl_dataset_write_csv(dataset, path_again);
-    int read_error = sl_csv_read(path_again, &options, &again, why, sizeof why);
+    const char *path = scratch_write(1, "", 0);
+    int write_error = sl_dataset_write_csv(dataset, path);
+    int read_error = sl_csv_read(path, &options, &again, why, sizeof why);
 
     assert(!write_error && !read_error);
     assert(again.n_rows == dataset->n_rows && again.n_features == dataset->n_features);
@@ -81,8 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0) return 0;
 
-    make_files();
-    write_file(data + 1, size - 1);
+    const char *path = scratch_write(0, data + 1, size - 1);
     struct sl_read_options options = options_of(data[0]);
     struct sl_dataset dataset = {0};
     char why[512] = "";

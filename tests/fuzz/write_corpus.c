@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* write_corpus FOLDER: the seeds of the corpora, valid and hostile. Run by hand when a message changes; fuzzers add to what it writes. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "config/invite.h"
 #include "samples.h"
 #include "wire/certificate.h"
 
@@ -189,9 +191,140 @@ static void put_tables(void)
     put("csv", "empty", "", 0);
 }
 
+/* One byte of choices, two with the size of the labels' file, the labels, the images: see fuzz_idx.c. */
+static void put_images(void)
+{
+    static const uint8_t good[] = {0, 10, 0, 0, 0, 8, 1, 0, 0, 0, 2, 7, 3, 0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 1, 1, 2, 3, 255};
+    uint8_t bytes[sizeof good];
+    put("idx", "pair", good, sizeof good);
+    put("idx", "cut", good, sizeof good - 1);
+    put("idx", "no-images", good, 13);
+    memcpy(bytes, good, sizeof good);
+    bytes[0] = 1;
+    put("idx", "regression", bytes, sizeof bytes);
+    memset(bytes + 17, 0xff, 4);
+    put("idx", "many-promised", bytes, sizeof bytes);
+    memset(bytes + 7, 0xff, 4);
+    put("idx", "many-promised-by-both", bytes, sizeof bytes);
+    memset(bytes + 21, 0xff, 8);
+    put("idx", "huge-pixels", bytes, sizeof bytes);
+    put("idx", "gzip-cut", "\x00\x03\x00\x1f\x8b\x08\x1f\x8b\x08", 9);
+}
+
+static void put_array(const char *name, char choice, const char *descr, const char *shape, const void *numbers, size_t size)
+{
+    char bytes[512] = {choice, '\x93', 'N', 'U', 'M', 'P', 'Y', 1, 0, 0, 0};
+    int length = snprintf(bytes + 11, sizeof bytes - 11, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }\n", descr, shape);
+    bytes[9] = (char)length;
+    memcpy(bytes + 11 + length, numbers, size);
+    put("npy", name, bytes, 11 + (size_t)length + size);
+}
+
+static void put_arrays(void)
+{
+    static const float singles[] = {1, 0, 2, 1, 3, 2};
+    static const double doubles[] = {1, 0.5, 1e300, 1};
+    static const uint8_t units[] = {1, 2, 3, 4, 5, 6}, not_a_number[] = {0, 0, 0xc0, 0x7f, 0, 0, 0x80, 0x7f};
+    put_array("singles", 0, "<f4", "(3, 2)", singles, sizeof singles);
+    put_array("doubles", 1, "<f8", "(1, 2)", doubles, 16);
+    put_array("too-large", 1, "<f8", "(2, 2)", doubles, sizeof doubles);
+    put_array("bytes", 2, "|u1", "(2, 3)", units, sizeof units);
+    put_array("no-label", 7, "|u1", "(2, 3)", units, sizeof units);
+    put_array("missing", 8, "<f4", "(1, 2)", not_a_number, sizeof not_a_number);
+    put_array("many-promised", 0, "<i8", "(18446744073709551615, 1048576)", units, sizeof units);
+    put_array("one-dimension", 0, "<i4", "(4,)", units, sizeof units);
+    put_array("cut", 0, "<i4", "(1, 2)", units, sizeof units);
+}
+
+static void put_text(const char *target, const char *name, const char *text)
+{
+    put(target, name, text, strlen(text));
+}
+
+/* A first byte of 1: the lines that are missing are added, see fuzz_descriptor.c. */
+static void put_descriptors(void)
+{
+    put_text("descriptor", "defaults", "\x01");
+    put_text("descriptor", "options", "\x01" "model = softmax\nmodel.features = 2\nmodel.classes = 3\nepoch.length = 20s\n");
+    put_text("descriptor", "scaling", "\x01" "model.features = 2\nscale = standard\noffset = 1 -2.5\nfactor = 1e-3 4\n");
+    put_text("descriptor", "names", "\x01" "model.features = 2\nmodel.classes = 2\ncolumns = age,blood%20pressure\nclasses = no,y%2Ces\n");
+    put_text("descriptor", "twice", "\x01" "operator = 00\noperator = 00\n");
+    put_text("descriptor", "unequal", "\x01" "offset = 1\nfactor = 1 2\n");
+    put_text("descriptor", "not-finite", "\x01" "offset = nan\nfactor = 1e99\n");
+    put_text("descriptor", "of-the-node", "\x01" "data.path = x\n");
+    put_text("descriptor", "lines", "# comment\r\n\n = \nkey\n");
+    put("descriptor", "zero-byte", "\x01" "a\0b", 4);
+}
+
+static void put_settings(void)
+{
+    put_text("settings", "sections", "#   mine\ntrain\n    lr = 0.1\n    batch = 16\ndata\n    path = \"data.csv\"\n");
+    put_text("settings", "keys", "train.lr=0.1\ndata.path = 'x' # here\nlisten = 127.0.0.1:7400\n");
+    put_text("settings", "of-the-network", "epoch.length = 20s\n");
+    put_text("settings", "tab", "train\n\tlr = 0.1\n");
+    put_text("settings", "deep", "a\n    b\n        c = 1\n");
+    put_text("settings", "quote-open", "name = \"x\n");
+    put_text("settings", "out-of-range", "train.lr = -1\r\ntrain.batch = nan\r\n");
+    put_text("settings", "value-and-section", "train = 1\n    lr = 0.1\n");
+    put("settings", "zero-byte", "a\0b", 3);
+}
+
+/* A first byte that is not 's': the checksum is added, see fuzz_invite.c. */
+static void put_invites(void)
+{
+    static struct sl_invite_file file;
+    static char bytes[SL_MESSAGE_MAX];
+    static const uint8_t host_seed[32] = {0x55}, invite_seed[32] = {0x66};
+    uint8_t operator_key[32], operator_secret[64], transport_secret[32];
+    struct sl_identity host;
+    sample_keys(operator_key, operator_secret);
+    sl_identity_from_seed(host_seed, sample_network, operator_secret, "", 1000, &host, transport_secret);
+    char descriptor[] = "model = softmax\n";
+    file = (struct sl_invite_file){.has_invite = true, .has_secret = true, .n_seeds = 2, .descriptor = descriptor,
+                                   .seeds = {{.address = "127.0.0.1:7400"}, {.address = "[::1]:7400"}}};
+    for (int guest = 0; guest < 2; guest++) {
+        sl_invite_issue(sample_network, guest ? host.sign_secret : operator_secret, guest ? &host : NULL, invite_seed, SL_INVITE_SINGLE_USE, 0, 1000, &file.invite);
+        char *text = sl_invite_file_text(&file);
+        put_text("invite", guest ? "by-member" : "by-operator", text);
+        snprintf(bytes, sizeof bytes, "+%s", text);
+        *strstr(bytes, "checksum ") = 0;
+        put_text("invite", guest ? "by-member-open" : "by-operator-open", bytes);
+        free(text);
+    }
+    put_text("invite", "open", "+starling-invite 1\nseed 0000000000000000000000000000000000000000000000000000000000000001 a:1\ndescriptor\nx = y\n");
+    put_text("invite", "no-seed", "+starling-invite 1\ndescriptor\nx = y\n");
+    put_text("invite", "no-descriptor", "+starling-invite 1\nseed 00\nsecret 0\ninvite 0 0 0 0\n");
+    put_text("invite", "other-version", "+starling-invite 2\n");
+}
+
+static void put_requests(void)
+{
+    put_text("control", "status", "{\"command\": \"status\"}");
+    put_text("control", "arguments", "{\"command\": \"epochs\", \"arguments\": {\"n\": 256, \"after\": -1e9, \"peer\": \"\\u00e9\"}}");
+    put_text("control", "null", "{\"command\": null, \"arguments\": []}");
+    put_text("control", "no-object", "[true, false, 1.5, \"command\"]");
+    put_text("control", "arguments-no-object", "{\"command\": \"peers\", \"arguments\": 7}");
+    put_text("control", "twice", "{\"command\": \"status\", \"command\": \"leave\"}");
+    put_text("control", "deep", "[[[[[[[[[[[[[[[[[[[[");
+    put_text("control", "number", "{\"command\": \"epochs\", \"arguments\": {\"n\": 99999999999999999999}}");
+    put("control", "zero-byte", "{\"command\": \"a\\u0000b\"}\0", 25);
+}
+
+static void put_scenarios(void)
+{
+    put_text("scenario", "cuts", "at 0s partition 0.5\nat 3e heal\nat 4e partition 0-3/4-7,9\nat 5e one-way 1 2\nat 6e calm\n");
+    put_text("scenario", "crashes", "at 1e crash 1,5,7-9 for 2e with torn state\nat 500ms restart all with no state\nat 2m join 4\nat 1h churn 0.1\n");
+    put_text("scenario", "network", "# a bad day\nat 1s loss 0.2\nat 1s duplicate 1\nat 1s reorder 0.5\nat 1s delay 20ms\nat 1s store-fail 0.1\n");
+    put_text("scenario", "clocks", "at 0s clock 0-3 -2s\nat 0s clock all +500ms\nat 2s slow 2 x1.5\n");
+    put_text("scenario", "wrong", "at 1e crash 99\n");
+    put_text("scenario", "not-a-number", "at 1s loss nan\nat 1s loss 1e999\n");
+    put_text("scenario", "time-too-large", "at 18446744073709551615h heal\nat 99999999999999999e heal\n");
+    put_text("scenario", "out-of-order", "at 2s heal\nat 1s heal\n");
+}
+
 int main(int argc, char **argv)
 {
-    if (argc != 2) { fprintf(stderr, "usage: write_corpus FOLDER, which holds reader, envelope, certificate and csv\n"); return 2; }
+    if (argc != 2) { fprintf(stderr, "usage: write_corpus FOLDER, which holds a folder for each target\n"); return 2; }
 
     folder = argv[1];
     put_hostile("reader");
@@ -203,5 +336,12 @@ int main(int argc, char **argv)
     put_adverts();
     put_certificates();
     put_tables();
+    put_images();
+    put_arrays();
+    put_descriptors();
+    put_settings();
+    put_invites();
+    put_requests();
+    put_scenarios();
     return n_failed > 0;
 }
