@@ -78,7 +78,8 @@ class Plot:
     def clip(self):
         """Curves that go lower than the frame end at its edge. One plot on a page may have this."""
         self.is_clipped = True
-        self.parts.append(f'<clipPath id="frame"><rect x="{LEFT}" y="0" width="{self.width - LEFT - self.right}" height="{self.height - BOTTOM + 1}"/></clipPath>')
+        width, height = self.width - LEFT - self.right, self.height - BOTTOM + 1
+        self.parts.append(f'<clipPath id="frame"><rect x="{LEFT}" y="0" width="{width}" height="{height}"/></clipPath>')
 
     def end_labels(self, labels):
         """Names at the right end of curves, (value, text, style), moved apart where they would cover each other."""
@@ -108,7 +109,8 @@ def strip(parts, width=150, height=12):
     """Shares of a whole, side by side: (share, style, title)."""
     x, drawn = 0.0, []
     for share, style, title in parts:
-        drawn.append(f'<rect class="{style}" x="{x:.2f}" y="0" width="{max(0, share * width - 0.6):.2f}" height="{height}"><title>{html.escape(title)}</title></rect>')
+        drawn.append(f'<rect class="{style}" x="{x:.2f}" y="0" width="{max(0, share * width - 0.6):.2f}" height="{height}">'
+                     f"<title>{html.escape(title)}</title></rect>")
         x += share * width
     return f'<svg class="strip" viewBox="0 0 {width} {height}" width="{width}" height="{height}">{"".join(drawn)}</svg>'
 
@@ -117,5 +119,6 @@ def dot(place, middle, title, width=150, height=14):
     """A value on a short scale, place and the mean of all in 0 .. 1."""
     x, at = 5 + place * (width - 10), 5 + middle * (width - 10)
     return (f'<svg class="strip" viewBox="0 0 {width} {height}" width="{width}" height="{height}"><title>{html.escape(title)}</title>'
-            f'<line class="grid" x1="0" x2="{width}" y1="{height / 2}" y2="{height / 2}"/><line class="middle" x1="{at:.1f}" x2="{at:.1f}" y1="0" y2="{height}"/>'
+            f'<line class="grid" x1="0" x2="{width}" y1="{height / 2}" y2="{height / 2}"/>'
+            f'<line class="middle" x1="{at:.1f}" x2="{at:.1f}" y1="0" y2="{height}"/>'
             f'<circle class="mean" cx="{x:.1f}" cy="{height / 2}" r="4.5"/></svg>')

@@ -176,7 +176,8 @@ def make_report(words):
 # ---- ending ----
 
 def down(words):
-    network = Network(simple_options("down", words, "Ends the nodes that `up` or `run` started, and nothing else; writes the report.", "testnet/testnet down").dir)
+    what = "Ends the nodes that `up` or `run` started, and nothing else; writes the report."
+    network = Network(simple_options("down", words, what, "testnet/testnet down").dir)
     interrupts.ignore()
     keeper.end(network)
     gatherer = gather.Gatherer(network)

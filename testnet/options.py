@@ -76,7 +76,7 @@ def up_options(words):
 
 
 def demo_options(words):
-    parser = new_parser("demo", "Builds what is missing, lets 8 real nodes on loopback learn Fashion-MNIST for about three minutes, and shows what they learned.",
+    parser = new_parser("demo", "Builds what is missing, lets 8 real nodes on loopback learn Fashion-MNIST for about three minutes, and shows what came out.",
                         "testnet/testnet demo")
     parser.add_argument("--epochs", type=int, default=60, help="epochs to run (default 60)")
     parser.add_argument("--epoch-length", default="2.5s", help="length of an epoch (default 2.5s)")
@@ -141,7 +141,8 @@ def check_isolation(arguments):
     if arguments.delay or late:
         reason = isolation.why_no_delay()
         if reason:
-            raise Refusal(f"--delay {arguments.delay} is refused: {reason}" if arguments.delay else f"{arguments.scenario}:{late.line}: delay is refused: {reason}")
+            asker = f"--delay {arguments.delay}" if arguments.delay else f"{arguments.scenario}:{late.line}: delay"
+            raise Refusal(f"{asker} is refused: {reason}")
     arguments.netns = True
 
 

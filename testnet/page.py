@@ -65,7 +65,8 @@ class Page:
                  f"merged by {self.settings['aggregator']}", f"seed {self.settings['seed']}"]
         where = "each in a network namespace" if self.run["isolation"] == "namespaces" else "on loopback"
         return (f'<header><p class="kind">Starling testnet</p><h1>{html.escape(self.title())}</h1><p class="facts">{html.escape(" · ".join(facts))}</p>'
-                f'<p class="facts quiet">real processes {where}, {html.escape(self.run["machine"])}, began {began}, {self.report["wall_s"]:.0f} s in all</p></header>')
+                f'<p class="facts quiet">real processes {where}, {html.escape(self.run["machine"])}, began {began}, {self.report["wall_s"]:.0f} s in all</p>'
+                "</header>")
 
     @staticmethod
     def privacy():
@@ -184,7 +185,8 @@ class Page:
                     plot.bar(column, seconds, f"c{number}", f"epoch {column + 1}: {PHASES[number][1]} {seconds:.2f} s", base=base)
                 base += seconds
         legend = '<p class="legend">' + " ".join(f'<span class="c{number}"></span>{words}' for number, (_, words) in enumerate(PHASES)) + "</p>"
-        return self.chart(name, f"Seconds until the end of each phase, mean of all nodes; an epoch lasts {self.settings['epoch_length']}.", plot.svg(name), legend)
+        note = f"Seconds until the end of each phase, mean of all nodes; an epoch lasts {self.settings['epoch_length']}."
+        return self.chart(name, note, plot.svg(name), legend)
 
     def phase_seconds(self):
         """For each epoch the mean length of each phase. Nodes tell when each ended, from the beginning of the epoch."""
@@ -216,9 +218,11 @@ class Page:
         scores = known(node[self.score] for node in nodes)
         rows_max = max(node.get("rows", 0) for node in nodes) or 1
         low, high = self.scale_of(scores)
-        head = ["node", self.score, f"{low:.2f} … {high:.2f}", "on own rows", "rows", "", "class mix" if names else "", "sent", "received", "CPU", "memory", "signatures"]
+        head = ["node", self.score, f"{low:.2f} … {high:.2f}", "on own rows", "rows", "", "class mix" if names else "",
+                "sent", "received", "CPU", "memory", "signatures"]
         lines = "".join(self.node_line(node, names, scores, rows_max) for node in nodes)
-        legend = '<p class="legend">classes: ' + " ".join(f'<span class="k{i % 12}"></span>{html.escape(name)}' for i, name in enumerate(names)) + "</p>" if names else ""
+        legend = " ".join(f'<span class="k{i % 12}"></span>{html.escape(name)}' for i, name in enumerate(names))
+        legend = f'<p class="legend">classes: {legend}</p>' if names else ""
         return ('<section><h2>Each node</h2><p class="note">Worst first, on the common test data; the upright line is the mean. '
                 f'Own rows are those a node keeps back.</p>{legend}<div class="scroll"><table><thead><tr>' + "".join(f"<th>{text}</th>" for text in head)
                 + f"</tr></thead><tbody>{lines}</tbody></table></div></section>")
@@ -238,7 +242,8 @@ class Page:
         place = dot((score - low) / (high - low), (mean(scores) - low) / (high - low), f"{score:.4f}; the line is the mean") if score is not None else ""
         cells = [f'<td title="{node["id"]}">{html.escape(node["name"])}</td>', f"<td>{text_of(score)}</td>", f"<td>{place}</td>", f"<td>{text_of(own, 3)}</td>",
                  f'<td>{strip([(rows / rows_max, "rows", f"{rows} rows")], 60) if rows else ""}</td>', f"<td>{rows or ''}</td>",
-                 f"<td>{self.mix(node, names) if rows else ''}</td>", f"<td>{size_text(node['bytes_sent'])}</td>", f"<td>{size_text(node['bytes_received'])}</td>",
+                 f"<td>{self.mix(node, names) if rows else ''}</td>",
+                 f"<td>{size_text(node['bytes_sent'])}</td>", f"<td>{size_text(node['bytes_received'])}</td>",
                  f"<td>{node['cpu_s']:.1f} s</td>", f"<td>{size_text(node['rss_max_bytes'])}</td>", f"<td>{node['signature_checks']}</td>"]
         return f"<tr>{''.join(cells)}</tr>"
 
@@ -255,17 +260,20 @@ class Page:
                  "epoch_length": "epoch", "seed": "seed", "set": "options", "scenario": "scenario", "kill_every": "kill every", "drop": "packets lost",
                  "delay": "delay"}
         lines = [(words, self.settings.get(key)) for key, words in names.items()]
-        shown = "".join(f"<dt>{words}</dt><dd>{html.escape(' '.join(value) if isinstance(value, list) else str(value))}</dd>" for words, value in lines if value)
+        lines = [(words, " ".join(value) if isinstance(value, list) else str(value)) for words, value in lines if value]
+        shown = "".join(f"<dt>{words}</dt><dd>{html.escape(value)}</dd>" for words, value in lines)
         cohorts = self.report["cohorts"]
-        return (f"<section><h2>Settings</h2><dl>{shown}<dt>privacy</dt><dd>off</dd><dt>cohorts</dt><dd>{cohorts['completed']} completed, {cohorts['void']} void</dd>"
-                f"</dl><h2>To repeat it</h2><pre>{html.escape(self.run['command'])}</pre><p class=\"note\">The same seed deals out the same rows and draws the same "
+        shown += f"<dt>privacy</dt><dd>off</dd><dt>cohorts</dt><dd>{cohorts['completed']} completed, {cohorts['void']} void</dd>"
+        return (f"<section><h2>Settings</h2><dl>{shown}</dl><h2>To repeat it</h2><pre>{html.escape(self.run['command'])}</pre>"
+                '<p class="note">The same seed deals out the same rows and draws the same '
                 "faults; the order in which processes run differs, so figures agree but are not equal.</p></section>")
 
     def render(self):
         body = [self.header(), self.privacy(), self.troubles(), self.cards(), self.learning(), self.nodes(),
                 f'<div class="pair">{self.traffic()}{self.cohorts()}</div>', self.phases(), self.deeds(), self.how()]
         return ('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-                f"<title>Starling: {html.escape(self.title())}</title><style>{self.style}</style></head><body><main>" + "\n".join(body) + "</main></body></html>\n")
+                f"<title>Starling: {html.escape(self.title())}</title><style>{self.style}</style></head><body><main>"
+                + "\n".join(body) + "</main></body></html>\n")
 
 
 def render(report):

@@ -320,8 +320,8 @@ class Testnet(unittest.TestCase):
             done = call(TESTNET, *words)
             self.assertEqual(done.returncode, 4, words)
             self.assertIn(sentence, done.stderr)
-        for command in ([], ["demo"], ["run"], ["up"], ["status"], ["logs"], ["kill"], ["restart"], ["add"], ["partition"], ["heal"], ["report"], ["down"], ["clean"]):
-            self.assertIn("example:", call(TESTNET, *command, "--help").stdout, command)
+        for command in [""] + "demo run up status logs kill restart pause resume add partition heal report down clean".split():
+            self.assertIn("example:", call(TESTNET, *command.split(), "--help").stdout, command)
 
     def test_what_only_the_simulator_can_do_is_refused_with_its_line(self):
         path = os.path.join(self.folder.name, "bad.conf")
@@ -378,7 +378,8 @@ class Scenarios(unittest.TestCase):
 
 class Isolation(unittest.TestCase):
     def test_what_needs_wires_is_refused_with_the_reason(self):
-        for asked, words in [({"drop": 0.02}, "--drop 0.02 is refused"), ({"delay": "40ms"}, "--delay 40ms is refused"), ({"netns": True}, "--netns is refused"),
+        for asked, words in [({"drop": 0.02}, "--drop 0.02 is refused"), ({"delay": "40ms"}, "--delay 40ms is refused"),
+                             ({"netns": True}, "--netns is refused"),
                              ({"plan": scenario.parse("\nat 1s partition 0.5", "x", 2, 1.0), "scenario": "x"}, "x:2: partition is refused")]:
             arguments = argparse.Namespace(**dict({"drop": 0, "delay": None, "netns": False, "plan": [], "scenario": None, "nodes": 2}, **asked))
             with mock.patch.object(os, "geteuid", lambda: 1000), self.assertRaises(Refusal) as refused:
