@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* starling key show: who a node is, without its secrets. */
+/* starling key show: who a node is, without its secrets. starling key renew: a new certificate for the same identity, from a new invite. */
 #include "cli.h"
 
 #include <jansson.h>
@@ -9,17 +9,21 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/hash.h"
 #include "cli_files.h"
+#include "cli_join.h"
 #include "cli_words.h"
 #include "config/network.h"
 #include "runtime/membership.h"
 #include "runtime/settings.h"
 #include "runtime/setup.h"
 #include "starling/error.h"
+#include "starling/identity.h"
 #include "wire/certificate.h"
 
 struct view {
-    const char *folder;
+    const char *folder, *join_path;
+    bool renews;
     struct sl_setup setup;                       /* as far as an identity needs it */
     struct sl_certificate certificate;
     char id[65], sign[65], transport[65], host[65];
@@ -29,13 +33,15 @@ struct view {
 static int parse(struct cli *cli, int argc, char **argv, struct view *view)
 {
     struct cli_words words;
-    const struct cli_flag flags[] = {{0}};
+    const struct cli_flag flags[] = {{"--join", &view->join_path, NULL}, {0}};
     if (!cli_words_sort(argc, argv, flags, 2, &words, view->why, CLI_WHY_SIZE)) return SL_ERROR_BAD_ARGUMENT;
 
-    bool is_show = words.n_plain >= 1 && strcmp(words.plain[0], "show") == 0;
+    const char *verb = words.n_plain >= 1 ? words.plain[0] : "";
+    view->renews = strcmp(verb, "renew") == 0;
     view->folder = words.n_plain == 2 ? words.plain[1] : cli->directory;
-    if (is_show && view->folder) return SL_OK;
-    return SL_FAIL(SL_ERROR_BAD_ARGUMENT, view->why, CLI_WHY_SIZE, "wanted: starling key show DIR, with the directory of a node");
+    bool is_whole = view->renews == (view->join_path != NULL) && (view->renews || strcmp(verb, "show") == 0);
+    if (is_whole && view->folder) return SL_OK;
+    return SL_FAIL(SL_ERROR_BAD_ARGUMENT, view->why, CLI_WHY_SIZE, "wanted: starling key show DIR, or starling key renew DIR --join INVITE, with the directory of a node");
 }
 
 static int read_node(struct view *view)
@@ -64,6 +70,44 @@ static int read_node(struct view *view)
     sodium_bin2hex(view->host, sizeof view->host, view->certificate.host_id, 32);
     return SL_OK;
 }
+
+/* ---- renew ---- */
+
+/* The same identity, admitted anew: the descriptor must be the one the node has, and all else stays. */
+static int renew(struct view *view)
+{
+    char path[SL_PATH_SIZE];
+    struct sl_secrets secrets;
+    struct cli_join join;
+    struct sl_identity self = {0};
+    const uint64_t now_s = (uint64_t)time(NULL);
+    int error = cli_join_read(view->join_path, now_s, &join, view->why);
+    if (error != SL_OK) return error;
+
+    struct sl_config config;
+    struct sl_scaling scaling = {0};
+    sl_config_init(&config);
+    if (sl_path_join(view->folder, "network.conf", path) == SL_OK) error = sl_network_read(path, &config, &scaling, view->why, CLI_WHY_SIZE);
+    if (error == SL_OK && !sl_hash_equal(config.network_id, join.config.network_id))
+        error = SL_FAIL(SL_ERROR_MISMATCH, view->why, CLI_WHY_SIZE, "%s: invites to the network %s, but this node is of another one, %s", view->join_path,
+                        join.config.network_name, config.network_name);
+    if (error == SL_OK && !join.file.has_invite)
+        error = SL_FAIL(SL_ERROR_BAD_ARGUMENT, view->why, CLI_WHY_SIZE, "%s: belongs to an open network, whose members never expire", view->join_path);
+    if (sl_path_join(view->folder, "identity.key", path) == SL_OK && error == SL_OK) error = sl_secrets_read(path, &secrets, view->why, CLI_WHY_SIZE);
+    if (error == SL_OK) {
+        crypto_sign_ed25519_sk_to_pk(self.sign_public, secrets.sign_secret);
+        sodium_memzero(&secrets, sizeof secrets);
+        sl_identity_id(config.network_id, self.sign_public, self.id);
+        error = cli_join_admit(&join, view->join_path, self.id, now_s, self.certificate, &self.certificate_size, view->why);
+    }
+    struct cli_folder folder = {.path = view->folder};
+    if (error == SL_OK) error = cli_hex_put(&folder, "admission.cert", self.certificate, self.certificate_size, 0644, view->why);
+    sl_scaling_finish(&scaling);
+    cli_join_finish(&join);
+    return error;
+}
+
+/* ---- what is said ---- */
 
 static void admitted_by(const struct view *view, char out[128])
 {
@@ -104,6 +148,7 @@ int cli_key(struct cli *cli, int argc, char **argv)
     if (!view) return cli_fail(cli, CLI_FAILED, "not enough memory");
 
     int error = parse(cli, argc, argv, view);
+    if (error == SL_OK && view->renews) error = renew(view);
     if (error == SL_OK) error = read_node(view);
 
     int code = CLI_OK;

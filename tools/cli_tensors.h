@@ -16,7 +16,7 @@
 enum { CLI_TENSORS_MAX = 2 * (SL_HIDDEN_MAX + 1) };
 
 struct cli_tensor {
-    char name[24];                   /* "weight", "layers.0.bias" */
+    char name[32];                   /* "weight", "layers.0.bias" */
     uint32_t rows, columns;          /* columns 0: a vector of `rows` */
     uint32_t offset, size;           /* in the flat vector, in floats */
 };
