@@ -5,11 +5,13 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -33,8 +35,6 @@ enum {
     ORDERS_MAX = 256,
     MONITOR_HEAD = 6                 /* an event's number and value */
 };
-
-static const char monitor_endpoint[] = "inproc://guard-monitor", order_endpoint[] = "inproc://guard-orders";
 
 /* What the loop asks for: to look after this connection; to stop, if the descriptor is -1. */
 struct order {
@@ -385,6 +385,9 @@ int sl_guard_new(void *context, void *router, uint32_t inbound_max, uint32_t out
                                     .caps_local = caps_local};
     sl_door_init(&guard->door, &limits, guard->callers);
 
+    char monitor_endpoint[64], order_endpoint[64];       /* ZeroMQ frees a name some time after its socket was closed, so no two guards use the same */
+    snprintf(monitor_endpoint, sizeof monitor_endpoint, "inproc://guard-monitor-%" PRIu64, clock_us());
+    snprintf(order_endpoint, sizeof order_endpoint, "inproc://guard-orders-%" PRIu64, clock_us());
     guard->orders_out = open_pair(context, order_endpoint, true);
     guard->orders_in = open_pair(context, order_endpoint, false);
     bool is_open = guard->orders_out && guard->orders_in && zmq_socket_monitor(router, monitor_endpoint, WATCHED_EVENTS) == 0;

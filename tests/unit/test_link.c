@@ -163,8 +163,9 @@ static void turn_both_for(uint64_t us)
 static void *rogue(const struct end *as, const struct end *to, void *context)
 {
     char endpoint[64];
-    int linger = 0;
+    int linger = 0, never = -1;
     void *socket = zmq_socket(context, ZMQ_DEALER);
+    zmq_setsockopt(socket, ZMQ_RECONNECT_IVL, &never, sizeof never);
     zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger);
     zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, to->self.transport_public, 32);
     zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, as->self.transport_public, 32);
@@ -316,7 +317,7 @@ Test(link, a_message_of_two_frames_ends_the_link_for_good)
     zmq_send(socket, "two", 3, ZMQ_SNDMORE);
     zmq_send(socket, "three", 5, 0);
     cr_assert(wait_for(&right.n_down, 1));
-    zmq_send(socket, "honest again", 12, 0);
+    zmq_send(socket, "honest again", 12, ZMQ_DONTWAIT);        /* nobody may be there any more */
     turn_both_for(200000);
 
     cr_assert_eq(right.n_messages, 1);
@@ -344,9 +345,9 @@ static void send_endless(void *socket)
     zmq_msg_t frame;
     for (uint32_t i = 0; i < 2000; i++) {
         zmq_msg_init_data(&frame, block, sizeof block, NULL, NULL);
-        zmq_msg_send(&frame, socket, ZMQ_SNDMORE);
+        if (zmq_msg_send(&frame, socket, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) zmq_msg_close(&frame);
     }
-    zmq_send(socket, "end", 3, 0);
+    zmq_send(socket, "end", 3, ZMQ_DONTWAIT);
 }
 
 Test(link, a_message_without_end_is_cut_off)
