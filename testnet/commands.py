@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 
+import control
 import faults
 import gather
 import interrupts
@@ -106,7 +107,7 @@ def rows_of(network):
     gatherer = gather.Gatherer(network)
     gatherer.read_logs()
     folders = [node.folder if network.is_running(node) and not network.entry(node)["paused"] else None for node in network.nodes]
-    answers = gather.ask(network.programs.client, folders, "status")
+    answers = control.ask_all(folders, "status")
     return [facts_of(network, node, gatherer, answer) for node, answer in zip(network.nodes, answers)]
 
 

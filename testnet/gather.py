@@ -4,9 +4,9 @@
 import json
 import os
 import re
-import subprocess
 import time
 
+import control
 from state import write_atomically
 
 OWN_SCORE = re.compile(r"own (accuracy|rmse) ([0-9.e+-]+)")
@@ -17,7 +17,6 @@ MERGED_MEMBERS = re.compile(r", merged \d+ aggregates? of (\d+) members")
 PEERS = re.compile(r"(\d+) peers? reachable")
 PHASES = ["form", "train", "commit", "open", "result", "pull"]
 FIELDS = ["own_score", "steps", "cohort", "aggregate", "void", "merged", "merged_members", "peers", "bytes_sent", "bytes_received", "cpu_ms", "seconds"]
-ANSWER_SECONDS = 3
 EPOCHS_KEPT = 256                            # that many a node remembers
 
 
@@ -41,33 +40,6 @@ def from_answer(epoch):
         facts[key] = bool(epoch.get(key))
     facts["merged"] = int(epoch.get("merged") or 0)
     return facts
-
-
-def ask(program, folders, *words):
-    """The data of each node's answer to one command, all asked at once; None where there was none."""
-    if not os.path.exists(program):
-        return [None] * len(folders)
-    clients = []
-    for folder in folders:
-        reachable = folder and os.path.exists(os.path.join(folder, "control.sock"))
-        clients.append(subprocess.Popen([program, "--json", "-d", folder, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.DEVNULL, start_new_session=True) if reachable else None)
-    return [answer_of(client) for client in clients]
-
-
-def answer_of(client):
-    if client is None:
-        return None
-    try:
-        output = client.communicate(timeout=ANSWER_SECONDS)[0]
-        answer = json.loads(output)
-        return answer.get("data") if answer.get("status") == "ok" else None
-    except (subprocess.TimeoutExpired, ValueError, AttributeError):
-        return None
-    finally:
-        if client.poll() is None:
-            client.kill()
-        client.wait()
 
 
 class Gatherer:
@@ -95,7 +67,7 @@ class Gatherer:
         """What only the living can tell, of epochs that are over. A paused node would not answer."""
         first, now = self.network.facts["first_epoch"] or 0, int(time.time() // self.network.epoch_seconds)
         asked = [node for node in self.network.running() if not self.network.entry(node)["paused"]]
-        for node, data in zip(asked, ask(self.network.programs.client, [node.folder for node in asked], "epochs", "-n", str(count))):
+        for node, data in zip(asked, control.ask_all([node.folder for node in asked], "epochs", n=count)):
             for epoch in (data or {}).get("epochs", []):
                 number = epoch.get("epoch")
                 if isinstance(number, int) and first <= number < now:

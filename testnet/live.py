@@ -40,7 +40,7 @@ def number(value, digits=4):
 
 
 class Live:
-    """Told by tick(): knows which epochs every living node has reported and shows each once."""
+    """Knows which epochs every living node has reported and shows each once."""
 
     def __init__(self, network, gatherer, stream, title, is_plain=False):
         self.network, self.gatherer, self.stream, self.title = network, gatherer, stream, title
@@ -56,21 +56,21 @@ class Live:
         print(text, file=self.stream, flush=True)
         self.draw()
 
-    def tick(self, all_ended=False):
-        epoch = self.network.facts["first_epoch"] if self.told is None else self.told + 1
-        newest, moved = self.gatherer.newest(), False
-        while epoch <= newest:
-            late = [node for node in self.network.running() if node.newest < epoch and not self.network.entry(node)["paused"]]
-            if late and not all_ended and epoch == newest:
-                break
-            self.told, moved = epoch, True
+    def due(self, all_ended=False):
+        """The epochs to tell of: all that are older than the newest, and that one when every living node has reported it."""
+        first = self.network.facts["first_epoch"] if self.told is None else self.told + 1
+        newest = self.gatherer.newest()
+        late = [node for node in self.network.running() if node.newest < newest and not self.network.entry(node)["paused"]]
+        return range(first, newest if late and not all_ended else newest + 1)
+
+    def tell(self, epochs):
+        for epoch in epochs:
+            self.told = epoch
             if not self.is_terminal:
                 print(self.line(epoch), file=self.stream, flush=True)
-            epoch += 1
-        if moved and self.is_terminal:
+        if epochs and self.is_terminal:
             self.erase()
             self.draw()
-        return moved
 
     def place(self, epoch):
         return epoch - self.network.facts["first_epoch"] + 1

@@ -10,7 +10,7 @@ from live import size_text
 
 WIDE, HALF = 1040, 500
 PHASES = [("form", "finding a cohort"), ("train", "training"), ("commit", "masked sums"), ("open", "opening"), ("result", "signing the result"),
-          ("pull", "pulling aggregates")]
+          ("pull", "pulling aggregates until the end")]
 
 
 def text_of(value, digits=4):
@@ -185,7 +185,8 @@ class Page:
                     plot.bar(column, seconds, f"c{number}", f"epoch {column + 1}: {PHASES[number][1]} {seconds:.2f} s", base=base)
                 base += seconds
         legend = '<p class="legend">' + " ".join(f'<span class="c{number}"></span>{words}' for number, (_, words) in enumerate(PHASES)) + "</p>"
-        note = f"Seconds until the end of each phase, mean of all nodes; an epoch lasts {self.settings['epoch_length']}."
+        note = (f"Seconds until the end of each phase, mean of all nodes; an epoch lasts {self.settings['epoch_length']}. "
+                "Training begins with the epoch: what is shown of it is what was left when cohorts had formed.")
         return self.chart(name, note, plot.svg(name), legend)
 
     def phase_seconds(self):

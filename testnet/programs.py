@@ -9,7 +9,8 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DURATION = re.compile(r"^(\d+(?:\.\d+)?)(us|ms|s|m|h)$")
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-TARGETS = ["src/starlingd", "tools/starling-sim", "tools/starling"]
+CLIENT = "tools/starling"                    # only `add` needs it
+TARGETS = ["src/starlingd", "tools/starling-sim"]
 
 
 class Refusal(Exception):
@@ -25,7 +26,8 @@ class Programs:
 
     def __init__(self, folder):
         self.folder = folder
-        self.daemon, self.simulator, self.client = (os.path.join(folder, target) for target in TARGETS)
+        self.daemon, self.simulator = (os.path.join(folder, target) for target in TARGETS)
+        self.client = os.path.join(folder, CLIENT)
 
     def missing(self):
         return [path for path in (self.daemon, self.simulator) if not os.path.exists(path)]

@@ -46,7 +46,7 @@ class Watch:
         if not in_time:
             self.say(f"{n_stopped} nodes had not finished {SPARE_EPOCHS} epochs and {SPARE_SECONDS} s after their time: stopped")
         made, path = report.make(self.network, self.gatherer)
-        self.live.tick(all_ended=True)
+        self.live.tell(self.live.due(all_ended=True))
         crashed = any(self.network.has_crashed(node) for node in self.network.nodes)
         return (0 if in_time and not crashed and made["nodes"] else 1), made, path
 
@@ -59,8 +59,10 @@ class Watch:
             network.reap()
             self.gatherer.read_logs()
             over = not network.running() and not any(network.epochs_left() >= 1 and self.is_expected(node) for node in network.nodes)
-            if self.live.tick(all_ended=over):
+            due = self.live.due(all_ended=over)
+            if due:
                 self.ask()
+                self.live.tell(due)
             self.tell_deaths()
             if over:
                 return True
