@@ -76,6 +76,7 @@ def add(words):
     network = Network(arguments.dir)
     if network.facts["stopped"]:
         raise Refusal("this network has ended: `testnet up` starts a new one")
+    client = network.programs.need_client()
     for _ in range(int(arguments.what)):
-        print(join(network, network.programs.client), flush=True)
+        print(join(network, client), flush=True)
     return 0

@@ -29,6 +29,14 @@ class Programs:
         self.daemon, self.simulator = (os.path.join(folder, target) for target in TARGETS)
         self.client = os.path.join(folder, CLIENT)
 
+    def need_client(self):
+        """The path of starling, built if it can be."""
+        if not os.path.exists(self.client):
+            if not os.path.exists(os.path.join(self.folder, "build.ninja")):
+                raise Refusal(f"{self.client} is not there: new nodes join by invitation, and `starling` writes the invites", 1)
+            call(["ninja", "-C", self.folder, CLIENT], "the build of starling")
+        return self.client
+
     def missing(self):
         return [path for path in (self.daemon, self.simulator) if not os.path.exists(path)]
 

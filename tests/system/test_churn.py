@@ -11,6 +11,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 from kit import BUILD, ROOT, TESTNET, write_toy
@@ -18,6 +19,7 @@ from kit import BUILD, ROOT, TESTNET, write_toy
 sys.path.insert(0, os.path.join(ROOT, "testnet"))
 import isolation  # noqa: E402
 
+STARLING = os.path.join(BUILD, "tools", "starling")
 N_NODES = 8
 EPOCH = 1.5                                  # seconds: long enough for eight nodes with sanitizers on two busy cores
 ATTEMPTS = 3                                 # where other programs take the processor
@@ -88,6 +90,35 @@ class Churn(unittest.TestCase):
         self.assertGreater(report["accuracy"]["min"], 0.85, log)
         last = [self.by_epoch(report, number, "merged").get(16) for number in range(N_NODES)]
         self.assertTrue(all(last), f"merged in the last epoch: {last}\n{log}")
+
+    def test_a_new_node_joins_through_another_when_the_first_door_is_dead(self):
+        if not os.path.exists(STARLING):
+            self.skipTest(f"{STARLING} is not built, and it writes the invites")
+        net, train = os.path.join(self.folder, "net"), os.path.join(self.folder, "train.csv")
+        write_toy(train, 100 * 5, 1)
+        self.command("up", "-n", "5", "--data", train, "--epoch-length", f"{EPOCH}s", "--dir", net, "--build", BUILD)
+        self.addCleanup(self.command, "down", "--dir", net)
+        self.command("add", "1", "--dir", net)                       # from now on the network's door is n000
+        self.wait_for_aggregate(net, 5)
+        self.command("kill", "0", "--dir", net)
+
+        self.command("add", "1", "--dir", net)
+
+        self.wait_for_aggregate(net, 6)
+
+    def command(self, *words):
+        done = subprocess.run([TESTNET, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        return done.stdout
+
+    def wait_for_aggregate(self, net, number):
+        limit = time.monotonic() + 20 * EPOCH
+        while time.monotonic() < limit:
+            rows = json.loads(self.command("status", "--json", "--dir", net))["data"]["nodes"]
+            if rows[number]["with_aggregate"]:
+                return
+            time.sleep(EPOCH / 2)
+        self.fail(f"n{number:03d} had no aggregate in 20 epochs: {rows}{self.last_words(net)}")
 
     def test_two_halves_learn_apart_and_are_one_network_again_soon_after(self):
         reason = isolation.why_not()
