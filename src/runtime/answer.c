@@ -122,7 +122,8 @@ json_t *sl_answer_find_peer(const struct sl_glance *glance, const json_t *argume
     }
     if (n_found == 1) return NULL;
     if (n_found > 1) return sl_control_error("ambiguous", "more than one peer has an id that begins so; give more digits");
-    if (strlen(prefix) < ID_SIZE - 1) return sl_control_error("not_found", "no peer that this node knows has an id that begins so; `starling peers` lists them");
+    if (strlen(prefix) < ID_SIZE - 1)
+        return sl_control_error("not_found", "no peer that this node knows has an id that begins so; `starling peers` lists them");
 
     sodium_hex2bin(out, 32, prefix, ID_SIZE - 1, NULL, NULL, NULL);
     return NULL;
@@ -151,8 +152,8 @@ static json_t *peer_object(const struct sl_glance *glance, const struct sl_peer_
     return json_pack("{s:o,s:o,s:o,s:o,s:s,s:o,s:o,s:o,s:o,s:n,s:o,s:o,s:o,s:o}", "id", id_text(peer->id), "name", text_or_null(peer->name), "address",
                      text_or_null(peer->address), "direction", linked ? json_string(peer->outbound ? "out" : "in") : json_null(), "state",
                      sl_peer_state_name(peer->state), "heard_ago_s", age(glance, peer->heard_us), "linked_s", age(glance, peer->linked_us), "rtt_ms",
-                     real_or_null((double)peer->rtt_us / 1e3, peer->rtt_us > 0), "epoch", count_or_null(peer->epoch, peer->epoch > 0), "reputation", "bytes_sent",
-                     count(peer->bytes_sent), "bytes_received", count(peer->bytes_received), "refused", count(peer->refused), "expires",
+                     real_or_null((double)peer->rtt_us / 1e3, peer->rtt_us > 0), "epoch", count_or_null(peer->epoch, peer->epoch > 0), "reputation",
+                     "bytes_sent", count(peer->bytes_sent), "bytes_received", count(peer->bytes_received), "refused", count(peer->refused), "expires",
                      count_or_null(peer->expires_s, peer->expires_s > 0 && peer->expires_s < INT64_MAX));
 }
 
@@ -283,8 +284,8 @@ static json_t *node_object(const struct sl_glance *glance)
 {
     const struct sl_setup *setup = glance->setup;
     return json_pack("{s:o,s:o,s:o,s:o,s:o,s:s,s:i,s:o}", "id", id_text(setup->identity.id), "name", text_or_null(setup->config.name), "address",
-                     text_or_null(setup->identity.address), "listen", text_or_null(setup->config.listen), "directory", text_or_remains(setup->folder), "version",
-                     STARLING_VERSION, "pid", (int)getpid(), "uptime_s", seconds(glance->now_us - glance->start_us));
+                     text_or_null(setup->identity.address), "listen", text_or_null(setup->config.listen), "directory", text_or_remains(setup->folder),
+                     "version", STARLING_VERSION, "pid", (int)getpid(), "uptime_s", seconds(glance->now_us - glance->start_us));
 }
 
 static json_t *network_object(const struct sl_glance *glance)
@@ -298,8 +299,9 @@ static json_t *epoch_numbers(const struct sl_glance *glance, const struct sl_sta
 {
     uint64_t epoch_us = glance->setup->config.epoch_us, number = glance->held ? glance->now_us / epoch_us : status->epoch;
     uint64_t begin_us = number * epoch_us;
+    bool has_first = status->first_epoch > 0 && status->first_epoch < INT64_MAX;         /* a node that left has none */
     return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "number", count(number), "elapsed_s",
-                     seconds(glance->now_us > begin_us ? glance->now_us - begin_us : 0), "first", count_or_null(status->first_epoch, status->first_epoch > 0 && status->first_epoch < INT64_MAX),
+                     seconds(glance->now_us > begin_us ? glance->now_us - begin_us : 0), "first", count_or_null(status->first_epoch, has_first),
                      "seen", count(status->epochs_seen), "trained", count(status->epochs_trained), "with_aggregate", count(status->epochs_with_aggregate),
                      "merged", count(status->epochs_merged), "last_merge", count_or_null(status->last_merge_epoch, status->last_merge_epoch > 0));
 }

@@ -304,8 +304,9 @@ int sl_control_new(void *zmq_context, const char *folder, const struct sl_contro
     int error = SL_OK;
     control->sink = *sink;
     if (sl_path_join(folder, "control.sock", control->path) != SL_OK || strlen(control->path) >= sizeof address.sun_path) {
-        error = SL_FAIL(SL_ERROR_TOO_LARGE, why, why_size, "%s/control.sock: a socket's path may have at most %zu characters, this one has %zu; choose a shorter directory",
-                        folder, sizeof address.sun_path - 1, strlen(folder) + strlen("/control.sock"));
+        error = SL_FAIL(SL_ERROR_TOO_LARGE, why, why_size,
+                        "%s/control.sock: a socket's path may have at most %zu characters, this one has %zu; choose a shorter directory", folder,
+                        sizeof address.sun_path - 1, strlen(folder) + strlen("/control.sock"));
         control->path[0] = 0;
         goto out;
     }

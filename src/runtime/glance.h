@@ -29,8 +29,8 @@ enum { SL_HEALTH_WARNINGS = 8, SL_WARNING_SIZE = 192, SL_HEALTH_YOUNG_EPOCHS = 3
 
 enum sl_trouble { SL_TROUBLE_NONE, SL_TROUBLE_DISK, SL_TROUBLE_CLOCK, SL_TROUBLE_STALLED };
 
-/* In words. Healthy: not stalled, the disk takes the state, the clock agrees with the peers'. A node that saw fewer than SL_HEALTH_YOUNG_EPOCHS epochs cannot be
- * stalled yet: it is healthy, and the reason says "starting". */
+/* In words. Healthy: not stalled, the disk takes the state, the clock agrees with the peers'. A node that saw fewer than SL_HEALTH_YOUNG_EPOCHS epochs
+ * cannot be stalled yet: it is healthy, and the reason says "starting". */
 struct sl_health {
     bool healthy;
     enum sl_trouble trouble;                 /* the first that holds; none: healthy */

@@ -50,7 +50,8 @@ static void give_reason(const struct sl_glance *glance, const struct sl_status *
     char offset[48];
     switch (out->trouble) {
     case SL_TROUBLE_DISK:
-        snprintf(out->reason, sizeof out->reason, "the disk does not take the state: the node sits out until it does; make room in %.96s", glance->setup->folder);
+        snprintf(out->reason, sizeof out->reason, "the disk does not take the state: the node sits out until it does; make room in %.96s",
+                 glance->setup->folder);
         break;
     case SL_TROUBLE_CLOCK:
         describe_offset(status->clock_off_s, offset, sizeof offset);

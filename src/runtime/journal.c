@@ -59,10 +59,13 @@ static void reach(struct sl_epoch_record *record, enum sl_phase phase, const str
     record->phase_us[phase] = event->now_us > record->begin_us ? event->now_us - record->begin_us : 0;
 }
 
-/* The last trouble is told: what came of an earlier one shows in the numbers. */
-static void note_event(struct sl_epoch_record *record, const struct sl_trace_event *event)
+/* A cause is told rather than what came of it; of several causes the last. */
+static void note_event(struct sl_epoch_record *record, const struct sl_trace_event *event, bool is_cause)
 {
+    if (!is_cause && record->note[0]) return;
+
     sl_journal_text(event, record->note, sizeof record->note);
+    record->has_cause = is_cause;
 }
 
 static void take_event(struct sl_journal *journal, struct sl_epoch_record *record, const struct sl_trace_event *event)
@@ -88,7 +91,7 @@ static void take_event(struct sl_journal *journal, struct sl_epoch_record *recor
         break;
     case SL_TRACE_VOID:
         record->is_void = true;
-        note_event(record, event);
+        note_event(record, event, true);
         break;
     case SL_TRACE_PULLED: record->n_pulled++; break;
     case SL_TRACE_MERGED:
@@ -98,11 +101,10 @@ static void take_event(struct sl_journal *journal, struct sl_epoch_record *recor
         break;
     case SL_TRACE_TRAIN_FAILED:
         record->train_error = event->error;
-        note_event(record, event);
+        note_event(record, event, true);
         break;
-    case SL_TRACE_STORE_FAILED: case SL_TRACE_TRAIN_LATE: case SL_TRACE_NO_COHORT: case SL_TRACE_SILENT: case SL_TRACE_NOT_MERGED: case SL_TRACE_CLOCK:
-        note_event(record, event);
-        break;
+    case SL_TRACE_STORE_FAILED: case SL_TRACE_TRAIN_LATE: case SL_TRACE_SILENT: case SL_TRACE_CLOCK: note_event(record, event, true); break;
+    case SL_TRACE_NO_COHORT: case SL_TRACE_NOT_MERGED: note_event(record, event, false); break;
     default: break;
     }
 }
@@ -110,7 +112,7 @@ static void take_event(struct sl_journal *journal, struct sl_epoch_record *recor
 /* A lonely node says whom it lacks, which "found no cohort" does not. */
 static void explain(struct sl_epoch_record *record, const struct sl_status *status)
 {
-    if (record->in_cohort || record->has_aggregate || status->peers_live > 0) return;
+    if (record->has_cause || record->in_cohort || record->has_aggregate || status->peers_live > 0) return;
 
     snprintf(record->note, sizeof record->note, "no peer is reachable: %" PRIu32 " known", status->peers_known);
 }

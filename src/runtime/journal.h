@@ -28,6 +28,7 @@ struct sl_epoch_record {
     struct sl_score own;                     /* of the weights at the beginning of the epoch; n_rows 0 = not known */
     uint64_t phase_us[SL_PHASES];            /* since the beginning of the epoch; SL_NEVER: not reached */
     uint64_t bytes_sent, bytes_received, cpu_us;
+    bool has_cause;                          /* the note tells why, not only what came of it */
     char note[SL_NOTE_SIZE];                 /* what went wrong, in words; empty when nothing did */
 };
 

@@ -106,7 +106,8 @@ static int settle_address(struct sl_setup *setup, const struct sl_peer *entry, c
     if (error == SL_OK && address[0]) error = check_address("node.address", address, why, why_size);
     if (error != SL_OK) return error;
     if (address[0] && sl_address_is_wildcard(address))
-        return SL_FAIL(SL_ERROR_BAD_ARGUMENT, why, why_size, "node.address is \"%s\": that is no address others could dial; leave it empty if there is none", address);
+        return SL_FAIL(SL_ERROR_BAD_ARGUMENT, why, why_size,
+                       "node.address is \"%s\": that is no address others could dial; leave it empty if there is none", address);
 
     if (!address[0] && entry) address = entry->address;
     if (!address[0] && !sl_address_is_wildcard(config->listen)) address = config->listen;
@@ -121,7 +122,8 @@ static int parse_seed(char *line, const char *where, struct sl_seed *out, char *
     bool whole = key && address && !strtok_r(NULL, " \t\r", &rest) && strlen(key) == 64 &&
                  sodium_hex2bin(out->transport_public, 32, key, 64, NULL, &used, NULL) == 0 && used == 32 && sl_address_is_numeric(address);
     if (!whole)
-        return SL_FAIL(SL_ERROR_FORMAT, why, why_size, "%s: a line is a transport key of 64 hex digits, a blank, and a numeric address like 10.0.0.7:7400", where);
+        return SL_FAIL(SL_ERROR_FORMAT, why, why_size,
+                       "%s: a line is a transport key of 64 hex digits, a blank, and a numeric address like 10.0.0.7:7400", where);
 
     memcpy(out->address, address, strlen(address) + 1);
     return SL_OK;
@@ -197,8 +199,8 @@ static int take_certificate(struct sl_setup *setup, const struct sl_peer *entry,
     }
     if (!entry && setup->n_peers > 0)
         return SL_FAIL(SL_ERROR_NOT_FOUND, why, why_size,
-                       "%s/peers.list: the key of identity.key is not on the list, and there is no admission.cert; use the list that was made with the key, or join "
-                       "with an invite", setup->folder);
+                       "%s/peers.list: the key of identity.key is not on the list, and there is no admission.cert; use the list that was made with "
+                       "the key, or join with an invite", setup->folder);
     if (!entry)
         return SL_FAIL(SL_ERROR_NOT_FOUND, why, why_size,
                        "%s: there is neither admission.cert nor peers.list, so nobody admits this node; `starling init --join INVITE` makes a whole directory",
@@ -215,13 +217,15 @@ static int refuse_certificate(const struct sl_setup *setup, const char *path, ui
     const struct sl_admission admission = sl_admission_of(&setup->config);
     struct sl_certificate said;
     uint32_t n_checks;
-    bool was_good = sl_certificate_verify(setup->identity.certificate, setup->identity.certificate_size, &admission, setup->identity.id, 0, &said, &n_checks) == SL_OK;
+    const struct sl_identity *self = &setup->identity;
+    bool was_good = sl_certificate_verify(self->certificate, self->certificate_size, &admission, self->id, 0, &said, &n_checks) == SL_OK;
     if (was_good)
         return SL_FAIL(SL_ERROR_BAD_CERTIFICATE, why, why_size,
                        "%s: the certificate expired %.1f days ago by this machine's clock: set the clock if that is wrong, else ask for a new invite", path,
                        (double)(now_s - said.expires_s) / 86400);
     return SL_FAIL(SL_ERROR_BAD_CERTIFICATE, why, why_size,
-                   "%s: the certificate does not admit the key of identity.key to the network of network.conf; the three files must come from one invite", path);
+                   "%s: the certificate does not admit the key of identity.key to the network of network.conf; the three files must come from one invite",
+                   path);
 }
 
 static int check_own_certificate(struct sl_setup *setup, const char *path, char *why, size_t why_size)

@@ -52,8 +52,8 @@ static void put_node(FILE *file, const struct sl_glance *glance)
     clean(config->network_name, network_name, sizeof network_name);
     clean(config->model, model, sizeof model);
     fprintf(file, "# TYPE starling_node info\n# HELP starling_node Which node this is.\n");
-    fprintf(file, "starling_node_info{id=\"%s\",name=\"%s\",network=\"%s\",network_name=\"%s\",model=\"%s\",version=\"%s\"} 1\n", id, name, network, network_name,
-            model, STARLING_VERSION);
+    fprintf(file, "starling_node_info{id=\"%s\",name=\"%s\",network=\"%s\",network_name=\"%s\",model=\"%s\",version=\"%s\"} 1\n", id, name, network,
+            network_name, model, STARLING_VERSION);
 }
 
 static void put_health(FILE *file, const struct sl_glance *glance, const struct sl_status *status)
@@ -62,7 +62,8 @@ static void put_health(FILE *file, const struct sl_glance *glance, const struct 
     sl_health_of(glance, status, &health);
     put(file, "starling_healthy", GAUGE, NULL, "1 when the node can make progress, as far as it knows.", health.healthy);
     put(file, "starling_stalled", GAUGE, NULL, "1 when nothing was merged for several epochs.", health.trouble == SL_TROUBLE_STALLED);
-    put(file, "starling_disk_failing", GAUGE, NULL, "1 when the last state or address book could not be stored.", glance->state_failing || glance->book_failing);
+    put(file, "starling_disk_failing", GAUGE, NULL, "1 when the last state or address book could not be stored.",
+        glance->state_failing || glance->book_failing);
     put(file, "starling_warnings", GAUGE, NULL, "Warnings that the command health would show.", health.n_warnings);
     if (status->clock_peers > 0)
         put(file, "starling_clock_offset_seconds", GAUGE, "seconds", "How far the clock is ahead of the median of the peers'.", (double)status->clock_off_s);
@@ -125,7 +126,8 @@ static void put_traffic(FILE *file, const struct sl_glance *glance, const struct
 {
     put_directions(file, "starling_messages", NULL, "Protocol messages.", status->messages_sent, status->messages_received);
     put_directions(file, "starling_traffic_bytes", "bytes", "Bytes of protocol messages.", status->bytes_sent, status->bytes_received);
-    put(file, "starling_messages_refused", COUNTER, NULL, "Messages that were malformed, unsigned, over budget or out of place.", (double)status->messages_refused);
+    put(file, "starling_messages_refused", COUNTER, NULL, "Messages that were malformed, unsigned, over budget or out of place.",
+        (double)status->messages_refused);
     put(file, "starling_messages_dropped", COUNTER, NULL, "Messages that found a full queue.", (double)glance->sends_dropped);
     put(file, "starling_signature_checks", COUNTER, NULL, "Signatures checked.", (double)status->signature_checks);
     put(file, "starling_signatures_made", COUNTER, NULL, "Signatures made.", (double)status->signatures_made);

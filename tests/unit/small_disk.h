@@ -17,6 +17,12 @@ static bool mount_small_disk(const char *folder)
     return mount("tmpfs", folder, "tmpfs", 0, "size=16k") == 0;
 }
 
+/* So that the folder can be removed; nothing where no disk was mounted. */
+static void unmount_small_disk(const char *folder)
+{
+    umount2(folder, MNT_DETACH);
+}
+
 /* Leaves no room for another page; true when the disk is full. */
 static bool fill_small_disk(const char *path)
 {

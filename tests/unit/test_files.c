@@ -24,6 +24,7 @@ static void make_folder(void)
 static void remove_folder(void)
 {
     char command[64];
+    unmount_small_disk(folder);
     snprintf(command, sizeof command, "rm -rf %s", folder);
     cr_expect_eq(system(command), 0);
 }
