@@ -80,6 +80,9 @@ class Wire(unittest.TestCase):
     def test_a_tls_hello(self):
         self.survive("tls")
 
+    def test_strangers_that_stay(self):
+        self.survive("stranger")
+
     def test_a_peer_that_refuses_every_dial(self):
         outcome = self.survive("refuse")
         self.assertLess(outcome.connections, 20 * 6 * EPOCHS, "dials of six nodes")

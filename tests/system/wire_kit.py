@@ -15,7 +15,7 @@ HOSTILE = os.path.join(BUILD, "tests", "system", "hostile")
 NODES, VICTIM = 6, 0                         # and one more peer on the list, whose place the refusing program takes
 EPOCH_S = 1.0
 FILES = 256                                  # descriptors of the victim: running out must be easy
-SETTINGS = ["--set", "link.max=16"]
+SETTINGS = ["--set", "link.max=16", "--set", "link.inbound=12"]
 
 ATTACKS = {                                  # name: what it does, and by how many MiB the victim may grow
     "more": ("one message of endless frames", 32),
@@ -29,6 +29,7 @@ ATTACKS = {                                  # name: what it does, and by how ma
     "rst": ("connections that are reset", 16),
     "squat": ("routing ids of the peer's choice", 24),
     "tls": ("a TLS hello", 16),
+    "stranger": ("60 strangers that stay after a word without meaning", 16),
     "refuse": ("a peer that ends every connection the node dials", 16),
 }
 
@@ -122,7 +123,7 @@ class Network:
     def settle(self, limit_s=30):
         """Until three epochs in a row went well; True if they did."""
         limit = time.monotonic() + limit_s
-        while time.monotonic() < limit:
+        while time.monotonic() < limit and all(node.is_alive() for node in self.nodes):
             newest = self.epoch() - 1
             if self.rate(range(newest - 3, newest)) >= 0.99:
                 return True
