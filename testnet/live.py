@@ -130,7 +130,7 @@ class Live:
     def node_row(self, node):
         epochs = self.gatherer.of(node)
         score = epochs[node.newest].get("own_score") if node.newest in epochs else None
-        state = "" if self.network.is_running(node) else self.network.death(node) or "ended"
+        state = "" if self.network.is_running(node) else self.network.death(node) or ""
         bar = "" if score is None or self.is_regression else "#" * round(BAR * score)
         rows = (self.network.entry(node).get("data") or {}).get("rows")
         return f"  {node.name} {bar:{BAR}} {number(score)}  {f'{rows} rows' if rows else ''} {state}"

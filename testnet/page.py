@@ -184,9 +184,12 @@ class Page:
                 if seconds > 0:
                     plot.bar(column, seconds, f"c{number}", f"epoch {column + 1}: {PHASES[number][1]} {seconds:.2f} s", base=base)
                 base += seconds
-        legend = '<p class="legend">' + " ".join(f'<span class="c{number}"></span>{words}' for number, (_, words) in enumerate(PHASES)) + "</p>"
-        note = (f"Seconds until the end of each phase, mean of all nodes; an epoch lasts {self.settings['epoch_length']}. "
-                "Training begins with the epoch: what is shown of it is what was left when cohorts had formed.")
+        shown = [number for number in range(len(PHASES)) if sum(phases[number] for phases in by_epoch) > 0.005 * self.epochs.n * self.run["epoch_s"]]
+        legend = '<p class="legend">' + " ".join(f'<span class="c{number}"></span>{PHASES[number][1]}' for number in shown) + "</p>"
+        note = f"Seconds until the end of each phase, mean of all nodes; an epoch lasts {self.settings['epoch_length']}."
+        trained = mean(entry.get("train") for entries in self.epochs.of_epoch("seconds") for entry in entries)
+        if trained is not None:
+            note += f" Nodes train while they look for a cohort, and were done {trained:.2f} s after the epoch’s beginning, on average."
         return self.chart(name, note, plot.svg(name), legend)
 
     def phase_seconds(self):
