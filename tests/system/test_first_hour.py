@@ -381,5 +381,177 @@ class Init(Scene):
         self.assertIn("a puzzle", self.works("key", "show", "f2").stdout)
 
 
+class Wire:
+    """Two machines on one cable, where root may make network namespaces; else one machine, on loopback."""
+
+    def __init__(self, scene):
+        tag = "starling-" + secrets.token_hex(4)
+        self.names = [f"{tag}-a", f"{tag}-b"]
+        self.is_real = os.geteuid() == 0 and shutil.which("ip") is not None and self._make(scene)
+
+    def _make(self, scene):
+        for name in self.names:
+            if call("ip", "netns", "add", name).returncode != 0:
+                return False
+            scene.addCleanup(call, "ip", "netns", "del", name)
+        a, b = self.names
+        steps = [f"ip -n {a} link add eth0 type veth peer name eth0 netns {b}"]
+        for name, address in ((a, "10.98.0.1/24"), (b, "10.98.0.2/24")):
+            steps += [f"ip -n {name} addr add {address} dev eth0", f"ip -n {name} link set eth0 up", f"ip -n {name} link set lo up"]
+        return all(call(*step.split()).returncode == 0 for step in steps)
+
+    def before(self, node):
+        """The words in front of a program that shall run on a node's machine: the first node's is another than most."""
+        return ["ip", "netns", "exec", self.names[self._machine(node)]] if self.is_real else []
+
+    def address(self, node):
+        return f"10.98.0.{self._machine(node) + 1}:{7400 + node}" if self.is_real else f"127.0.0.1:{free_port()}"
+
+    @staticmethod
+    def _machine(node):
+        return 0 if node == 0 else node % 2
+
+
+class Together(Scene):
+    def setUp(self):
+        super().setUp()
+        self.create()
+        self.wire = Wire(self)
+        self.addresses = [self.wire.address(node) for node in range(NODES)]
+
+    def join(self, node, invite, *more):
+        self.works("init", f"n{node}", "--data", f"data{node}.csv", "--label", "last", "--join", invite, *more)
+
+    def run_node(self, node, **more):
+        return self.start(f"n{node}", before=self.wire.before(node), **more)
+
+    def test_four_devices_learn_together_and_a_guest_joins_them(self):
+        self.invite("join0.star", "--address", self.addresses[0])
+        self.join(0, "join0.star")
+        nodes = [self.run_node(0)]
+        self.assertTrue(nodes[0].wait_for("listens at " + re.escape(self.addresses[0]), 20), nodes[0].said())
+        for node in (1, 2):
+            self.invite(f"join{node}.star")
+            self.join(node, f"join{node}.star", "--listen", self.addresses[node])
+            nodes.append(self.run_node(node))
+        stalled = nodes[0].wait_for("STALLED", 40)
+        self.assertIn("3 needed for a cohort", stalled, nodes[0].said())
+        status = self.works("-d", "n0", "status", title="three nodes, where four are needed").stdout
+        self.assertIn("3 needed", status)
+
+        self.invite("join3.star")
+        self.join(3, "join3.star", "--listen", self.addresses[3])
+        nodes.append(self.run_node(3))
+        for node in nodes:
+            self.assertTrue(node.wait_for("aggregate of 4 members", 40), node.said())
+
+        self.works("-d", "n1", "invite", "--out", "guest.star")
+        self.join(4, "guest.star", "--listen", self.addresses[4])
+        nodes.append(self.run_node(4))
+        self.assertTrue(nodes[4].wait_for(r"aggregate of [45] members", 40), nodes[4].said())
+        for node in nodes:
+            node.stop()
+            self.assertEqual(node.process.returncode, 0, node.said())
+        self.look_at_the_model()
+
+    def look_at_the_model(self):
+        self.works("-d", "n3", "model", "export", "model.safetensors")
+        with open(self.at("model.safetensors"), "rb") as file:
+            content = file.read()
+        size = struct.unpack("<Q", content[:8])[0]
+        head = json.loads(content[8:8 + size])
+        self.assertEqual(head["weight"]["shape"], [3, 4])
+        self.assertEqual(head["__metadata__"]["columns"], "a,b,c,d")
+        self.assertEqual(len(content), 8 + size + head["bias"]["data_offsets"][1])
+        self.assertIn("softmax", self.works("-d", "n3", "model", "info").stdout)
+        self.fails("a model over another", 4, ["exists already"], "-d", "n3", "model", "export", "model.safetensors")
+
+        data = json.loads(self.works("--json", "-d", "n3", "predict", "--data", "data2.csv", "--out", "predicted.csv").stdout)["data"]
+        self.assertGreater(data["accuracy"], 0.8)
+        with open(self.at("predicted.csv"), encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        with open(self.at("data2.csv"), encoding="utf-8", newline="") as file:
+            right = [row["class"] for row in csv.DictReader(file)]
+        n_right = sum(row["class"] == label for row, label in zip(rows, right, strict=True))
+        self.assertAlmostEqual(n_right / len(right), data["accuracy"])
+        with open(self.at("bare.csv"), "w", encoding="utf-8") as file:
+            file.write("a,b,c,d\n2,0,0,1\n0,2,0,-1\n")
+        self.assertEqual([line.split(",")[1] for line in self.works("-d", "n3", "predict", "--data", "bare.csv").stdout.splitlines()], ["class", "0", "1"])
+
+
+class WrongStarts(Scene):
+    """What starlingd says of a directory that was all right when it was made."""
+
+    def setUp(self):
+        super().setUp()
+        self.create("--set", "epoch.length=500ms")
+        self.port = self.first()
+
+    def refuse(self, title, code, parts, folder, **more):
+        words = [STARLINGD, self.at(folder)]
+        done = call(*words, stdin=subprocess.DEVNULL, **more)
+        show(title, ["starlingd", folder], done)
+        self.assertEqual(done.returncode, code, done.stderr)
+        for part in parts:
+            self.assertIn(part, done.stderr)
+
+    def test_a_port_that_is_taken(self):
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", self.port))
+            other.listen()
+            self.refuse("a port that is taken", 1, [f"127.0.0.1:{self.port}", "node.listen"], "n0")
+
+    def test_keys_and_files_that_are_wrong(self):
+        key = self.at("n0/identity.key")
+        os.chmod(key, 0o644)
+        self.refuse("a key that others may read", 4, ["chmod 600"], "n0")
+        os.chmod(key, 0o600)
+        kept = read(key)
+        with open(key, "w", encoding="utf-8") as file:
+            file.write("rubbish\n")
+        self.refuse("a key that is rubbish", 4, ["identity.key", "restore it from a copy"], "n0")
+        with open(key, "w", encoding="utf-8") as file:
+            file.write(kept)
+        os.rename(self.at("n0/admission.cert"), self.at("kept.cert"))
+        self.refuse("a certificate that is missing", 4, ["admission.cert", "starling init"], "n0")
+
+    def test_a_membership_that_expired_is_renewed_by_a_new_invite(self):
+        self.invite("short.star", "--expires", "3s")
+        self.works("init", "n1", "--data", "data1.csv", "--join", "short.star", "--listen", f"127.0.0.1:{free_port()}")
+        time.sleep(4.1)
+        self.refuse("a membership that expired", 4, ["expired", "new invite"], "n1")
+        self.invite("new.star")
+        self.works("key", "renew", "n1", "--join", "new.star")
+        self.assertTrue(self.start("n1").wait_for("ready", 20))
+
+    def test_an_invite_that_somebody_used_before(self):
+        self.start("n0")
+        self.invite("once.star")
+        for node in (1, 2):
+            self.works("init", f"n{node}", "--data", f"data{node}.csv", "--join", "once.star", "--listen", f"127.0.0.1:{free_port()}")
+        self.assertTrue(self.start("n1").wait_for("1 peer reachable", 20))
+        late = self.start("n2")
+        self.assertIn("is the invite still unused", late.wait_for("STALLED", 20), late.said())
+        if SCREENS:
+            with open(SCREENS, "a", encoding="utf-8") as file:
+                file.write(f"--- an invite that somebody used before\n{late.said()}\n\n")
+
+    def test_a_clock_that_is_wrong(self):
+        if not os.path.exists(SHIFT_CLOCK):
+            self.skipTest("skipped: the library that shifts the clock was not built")
+        self.start("n0")
+        for node in (1, 2, 3):                       # fewer than three others cannot tell whose clock is wrong
+            self.invite(f"join{node}.star")
+            self.works("init", f"n{node}", "--data", f"data{node}.csv", "--join", f"join{node}.star", "--listen", f"127.0.0.1:{free_port()}")
+        self.start("n1")
+        self.start("n2")
+        node = self.start("n3", env=with_shifted_clock(-3 * 3600))
+        line = node.wait_for("the clock is", 25)
+        self.assertRegex(line, r"the clock is [23] h behind 3 peers", node.said())
+        if SCREENS:
+            with open(SCREENS, "a", encoding="utf-8") as file:
+                file.write(f"--- a clock that is three hours behind\n{node.said()}\n\n")
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)
