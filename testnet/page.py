@@ -49,6 +49,7 @@ class Page:
     def __init__(self, report):
         self.report, self.run, self.settings = report, report["run"], report["run"]["settings"]
         self.score = self.settings["score"]
+        self.score_name = "RMSE" if self.score == "rmse" else self.score
         self.low_is_good = self.score == "rmse"
         self.epochs = Epochs(report)
         with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "page.css"), encoding="utf-8") as file:
@@ -91,9 +92,9 @@ class Page:
         sent = size_text(sum(node["bytes_sent"] for node in nodes) / node_epochs) if node_epochs else "unknown"
         cpu = f"{1000 * sum(node['cpu_s'] for node in nodes) / node_epochs:.0f} ms" if node_epochs else "unknown"
         memory = size_text(max(node["rss_max_bytes"] for node in nodes)) if nodes else "unknown"
-        cards = [(f"mean {self.score}", text_of(numbers["mean"]), "on the common test data"),
+        cards = [(f"mean {self.score_name}", text_of(numbers["mean"]), "on the common test data"),
                  ("worst tenth", text_of(numbers["worst_tenth"]), "mean of the nodes served worst"),
-                 ("worst node", text_of(worst), "the lowest of all"),
+                 ("worst node", text_of(worst), "the highest of all" if self.low_is_good else "the lowest of all"),
                  ("spread", text_of(numbers["std"]), "standard deviation over nodes"),
                  ("cohort success", success, f"{epochs['with_aggregate']} of {epochs['total']} node-epochs"),
                  ("sent", sent, "per node and epoch"),
@@ -121,7 +122,7 @@ class Page:
     def learning(self):
         by_epoch = self.epochs.of_epoch("own_score")
         every = [value for values in by_epoch for value in values]
-        name = f"{self.score.capitalize() if self.score != 'rmse' else 'RMSE'} by epoch"
+        name = f"{self.score_name[0].upper() + self.score_name[1:]} by epoch"
         if not every:
             return self.missing(name, "no node has reported a score")
         means = [mean(values) for values in by_epoch]
@@ -189,7 +190,8 @@ class Page:
         note = f"Seconds until the end of each phase, mean of all nodes; an epoch lasts {self.settings['epoch_length']}."
         trained = mean(entry.get("train") for entries in self.epochs.of_epoch("seconds") for entry in entries)
         if trained is not None:
-            note += f" Nodes train while they look for a cohort, and were done {trained:.2f} s after the epoch’s beginning, on average."
+            after = f"{trained:.2f} s" if trained >= 0.1 else f"{1000 * trained:.0f} ms"
+            note += f" Nodes train while they look for a cohort, and were done {after} after the epoch’s beginning, on average."
         return self.chart(name, note, plot.svg(name), legend)
 
     def phase_seconds(self):
@@ -222,7 +224,7 @@ class Page:
         scores = known(node[self.score] for node in nodes)
         rows_max = max(node.get("rows", 0) for node in nodes) or 1
         low, high = self.scale_of(scores)
-        head = ["node", self.score, f"{low:.2f} … {high:.2f}", "on own rows", "rows", "", "class mix" if names else "",
+        head = ["node", self.score_name, f"{low:.2f} … {high:.2f}", "on own rows", "rows", "", "class mix" if names else "",
                 "sent", "received", "CPU", "memory", "signatures"]
         lines = "".join(self.node_line(node, names, scores, rows_max) for node in nodes)
         legend = " ".join(f'<span class="k{i % 12}"></span>{html.escape(name)}' for i, name in enumerate(names))
