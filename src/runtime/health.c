@@ -19,14 +19,6 @@ static void warn(struct sl_health *health, const char *text)
     snprintf(next_warning(health), SL_WARNING_SIZE, "%s", text);
 }
 
-/* As the core judges it: farther than an epoch from the median of the peers. */
-static bool clock_is_off(const struct sl_glance *glance, const struct sl_status *status)
-{
-    uint64_t epoch_s = glance->setup->config.epoch_us / 1000000;
-    uint64_t off_s = (uint64_t)(status->clock_off_s < 0 ? -status->clock_off_s : status->clock_off_s);
-    return status->clock_peers > 0 && off_s > (epoch_s > 0 ? epoch_s : 1);
-}
-
 /* "3 h behind": the largest unit that fits. */
 static void describe_offset(int64_t off_s, char *out, size_t size)
 {
@@ -41,7 +33,7 @@ static void describe_offset(int64_t off_s, char *out, size_t size)
 static enum sl_trouble trouble_of(const struct sl_glance *glance, const struct sl_status *status)
 {
     if (glance->state_failing) return SL_TROUBLE_DISK;
-    if (clock_is_off(glance, status)) return SL_TROUBLE_CLOCK;
+    if (status->clock_peers > 0) return SL_TROUBLE_CLOCK;            /* the core has judged: farther off than an epoch */
     return status->stalled && status->epochs_seen >= SL_HEALTH_YOUNG_EPOCHS ? SL_TROUBLE_STALLED : SL_TROUBLE_NONE;
 }
 

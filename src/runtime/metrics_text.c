@@ -66,7 +66,8 @@ static void put_health(FILE *file, const struct sl_glance *glance, const struct 
         glance->state_failing || glance->book_failing);
     put(file, "starling_warnings", GAUGE, NULL, "Warnings that the command health would show.", health.n_warnings);
     if (status->clock_peers > 0)
-        put(file, "starling_clock_offset_seconds", GAUGE, "seconds", "How far the clock is ahead of the median of the peers'.", (double)status->clock_off_s);
+        put(file, "starling_clock_offset_seconds", GAUGE, "seconds",
+            "How far the clock is ahead of the peers', when that is too far.", (double)status->clock_off_s);
     if (glance->setup->certificate_expires_s < INT64_MAX)
         put(file, "starling_certificate_expires_timestamp_seconds", GAUGE, "seconds", "Until when this node is a member, unix time.",
             (double)glance->setup->certificate_expires_s);
@@ -129,6 +130,13 @@ static void put_traffic(FILE *file, const struct sl_glance *glance, const struct
     put(file, "starling_messages_refused", COUNTER, NULL, "Messages that were malformed, unsigned, over budget or out of place.",
         (double)status->messages_refused);
     put(file, "starling_messages_dropped", COUNTER, NULL, "Messages that found a full queue.", (double)glance->sends_dropped);
+    put(file, "starling_connections_accepted", COUNTER, NULL, "Connections that others made.", (double)glance->guard.accepted);
+    put_head(file, "starling_connections_cut", COUNTER, NULL, "Connections that the guard ended, by cause.");
+    for (uint32_t cut = SL_CUT_NONE + 1; cut < SL_CUT_COUNT; cut++) {
+        char labels[64];
+        snprintf(labels, sizeof labels, "{cause=\"%s\"}", sl_cut_name(cut));
+        put_sample(file, "starling_connections_cut", COUNTER, labels, (double)glance->guard.cut[cut]);
+    }
     put(file, "starling_signature_checks", COUNTER, NULL, "Signatures checked.", (double)status->signature_checks);
     put(file, "starling_signatures_made", COUNTER, NULL, "Signatures made.", (double)status->signatures_made);
 }
