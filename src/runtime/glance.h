@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "runtime/guard.h"
 #include "runtime/journal.h"
 #include "runtime/setup.h"
 #include "starling/node.h"
@@ -23,6 +24,7 @@ struct sl_glance {
     bool state_failing, book_failing;        /* the last store of that file was not durable */
     bool clock_stepped;                      /* the wall clock was set while the node ran */
     bool held, leaving;
+    struct sl_guard_counts guard;            /* connections that others made, and those that were cut */
 };
 
 enum { SL_HEALTH_WARNINGS = 8, SL_WARNING_SIZE = 192, SL_HEALTH_YOUNG_EPOCHS = 3 };

@@ -42,10 +42,12 @@ static void watch_clock(struct runtime *runtime)
 
 struct sl_glance runtime_glance(struct runtime *runtime)
 {
+    struct sl_guard_counts guard;
+    sl_links_guard(runtime->links, &guard);
     return (struct sl_glance){.setup = runtime->setup, .node = runtime->node, .journal = &runtime->journal, .start_us = runtime->clock.start_us,
                               .now_us = advance_clock(runtime), .sends_dropped = sl_links_dropped(runtime->links), .state_failing = runtime->state_failing,
                               .book_failing = runtime->book_failing, .clock_stepped = runtime->clock.stepped, .held = runtime->held,
-                              .leaving = runtime->leaving};
+                              .leaving = runtime->leaving, .guard = guard};
 }
 
 /* The line of the epoch that ended, if one did. */
@@ -124,6 +126,17 @@ void runtime_on_link_message(void *context, uint32_t link, const uint8_t *data, 
 {
     struct sl_event event = {.type = SL_EVENT_MESSAGE, .message = {.link = link, .data = data, .size = size}};
     runtime_step(context, &event);
+}
+
+void runtime_on_link_note(void *context, uint32_t link, const char *text)
+{
+    struct runtime *runtime = context;
+    char line[SL_WHY_SIZE];
+    if (!runtime->options->verbose) return;
+
+    bool is_inbound = link >= SL_LINK_INBOUND;
+    snprintf(line, sizeof line, "connection %u %s: %s", is_inbound ? link - SL_LINK_INBOUND : link, is_inbound ? "from a peer" : "to a peer", text);
+    runtime_say(runtime, line);
 }
 
 /* Said once when it begins and once when it is over. */

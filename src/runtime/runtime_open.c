@@ -54,7 +54,8 @@ static int open_links(struct runtime *runtime, void *context, char *why, size_t 
                                    .inbound_max = inbound_max, .caps_local = strcmp(setup->config.link_local, "no") == 0,
                                    .budget = sl_links_budget_of(&setup->config, setup->model->dim(&setup->config.shape)),
                                    .silence_max_us = silence_us > silence_min_us ? silence_us : silence_min_us};
-    struct sl_links_sink sink = {.context = runtime, .on_change = runtime_on_link_change, .on_message = runtime_on_link_message};
+    struct sl_links_sink sink = {.context = runtime, .on_change = runtime_on_link_change, .on_message = runtime_on_link_message,
+                                 .on_note = runtime_on_link_note};
 
     if (sl_zap_open(&runtime->zap, context, is_banned, runtime) != SL_OK)
         return SL_FAIL(SL_ERROR_IO, why, why_size, "cannot open the door keeper's socket (%s)", zmq_strerror(errno));

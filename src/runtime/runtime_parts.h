@@ -63,6 +63,7 @@ void runtime_on_trace(void *context, const struct sl_trace_event *event);
 /* Of the links. */
 void runtime_on_link_change(void *context, uint32_t link, enum sl_link_change change, const uint8_t transport_key[32]);
 void runtime_on_link_message(void *context, uint32_t link, const uint8_t *data, size_t size);
+void runtime_on_link_note(void *context, uint32_t link, const char *text);
 
 /* A request at the control socket; a struct sl_control_sink's ask function. */
 json_t *runtime_on_request(void *context, uint32_t client, const char *name, const json_t *arguments);
