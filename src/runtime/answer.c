@@ -280,11 +280,20 @@ static json_t *model_with_rows(const struct sl_glance *glance, const struct sl_s
     return model;
 }
 
+/* In full, so that who asks from elsewhere finds it. */
+static json_t *directory_text(const char *folder)
+{
+    char *full = realpath(folder, NULL);
+    json_t *text = text_or_remains(full ? full : folder);
+    free(full);
+    return text;
+}
+
 static json_t *node_object(const struct sl_glance *glance)
 {
     const struct sl_setup *setup = glance->setup;
     return json_pack("{s:o,s:o,s:o,s:o,s:o,s:s,s:i,s:o}", "id", id_text(setup->identity.id), "name", text_or_null(setup->config.name), "address",
-                     text_or_null(setup->identity.address), "listen", text_or_null(setup->config.listen), "directory", text_or_remains(setup->folder),
+                     text_or_null(setup->identity.address), "listen", text_or_null(setup->config.listen), "directory", directory_text(setup->folder),
                      "version", STARLING_VERSION, "pid", (int)getpid(), "uptime_s", seconds(glance->now_us - glance->start_us));
 }
 

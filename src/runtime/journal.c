@@ -114,6 +114,7 @@ static void explain(struct sl_epoch_record *record, const struct sl_status *stat
 {
     if (record->has_cause || record->in_cohort || record->has_aggregate || status->peers_live > 0) return;
 
+    record->has_cause = true;
     snprintf(record->note, sizeof record->note, "no peer is reachable: %" PRIu32 " known", status->peers_known);
 }
 

@@ -55,7 +55,7 @@ static void describe_epoch(const struct sl_epoch_record *record, const struct sl
     }
     snprintf(piece, sizeof piece, "%" PRIu32 " peer%s reachable", status->peers_live, status->peers_live == 1 ? "" : "s");
     add(line, piece);
-    if (record->note[0]) add(line, record->note);
+    if (record->has_cause) add(line, record->note);
 }
 
 /* A JSON number, or null for what is not one. */

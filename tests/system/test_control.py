@@ -104,6 +104,7 @@ class Network(unittest.TestCase):
         self.assertIsNone(error)
         self.assertEqual(list(data), STATUS)
         self.assertEqual(data["node"]["pid"], self.processes[0].pid)
+        self.assertEqual(data["node"]["directory"], os.path.realpath(self.node))
         self.assertEqual(data["network"]["epoch_length_s"], 0.5)
         self.assertEqual(data["peers"]["known"], NODES - 1)
         self.assertGreater(data["peers"]["linked"], 0)
