@@ -59,11 +59,11 @@ class Starlingd(unittest.TestCase):
         self.assertEqual(done.stdout, "")
 
     def test_a_taken_port(self):
-        address = re.search(r'listen = "(\S+):(\d+)"', read_text(self.node, "node.conf"))
         with socket.socket() as other:
-            other.bind((address.group(1), int(address.group(2))))
+            other.bind(("127.0.0.1", 0))
             other.listen()
-            self.expect(run(self.node), 1, address.group(2), "is taken by another program", "node.listen")
+            address = f"127.0.0.1:{other.getsockname()[1]}"
+            self.expect(run(self.node, "--set", f"node.listen={address}"), 1, address, "is taken by another program", "node.listen")
 
     def test_a_key_that_others_may_read(self):
         os.chmod(os.path.join(self.node, "identity.key"), 0o644)
@@ -212,7 +212,7 @@ class Starlingd(unittest.TestCase):
                     limit = time.monotonic() + 20
                     while ask(self.node, "status")[0]["peers"]["linked"] == 0 and time.monotonic() < limit:
                         time.sleep(0.05)
-                    self.assertEqual(ask(self.node, "status")[0]["peers"]["linked"], 1)
+                    self.assertGreater(ask(self.node, "status")[0]["peers"]["linked"], 0)
                     self.assertEqual(ask(self.node, "checkpoint")[1], None)
                 finally:
                     process.terminate()
