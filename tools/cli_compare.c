@@ -86,8 +86,9 @@ bool cli_classes_fit(const struct sl_dataset *data, const char *path, uint32_t n
         return false;
     }
     if (data->classes && names->n == 0 && n_classes > 0) {
-        snprintf(why, why_size, "%s: the classes here are texts ('%s', ...), in the network they are the numbers 0 to %u; write the numbers into the label column",
-                 path, shown(data->classes[0], here), n_classes - 1);
+        snprintf(why, why_size,
+                 "%s: the classes here are texts ('%s', ...), in the network they are the numbers 0 to %u; write the numbers into the label column", path,
+                 shown(data->classes[0], here), n_classes - 1);
         return false;
     }
     if (n_classes == 0 || data->n_classes <= n_classes) return true;
@@ -139,6 +140,7 @@ bool cli_scale_is_doubtful(const struct sl_dataset *scaled, const char *path, co
     }
     bool is_tiny = largest < far_in && scaled->n_features > 0 && scaled->n_rows > 0;
     if (is_tiny)
-        snprintf(out, size, "%s: after scaling no column is larger than about %.2g, so a model learns very slowly; are the values scaled already?", path, largest);
+        snprintf(out, size, "%s: after scaling no column is larger than about %.2g, so a model learns very slowly; are the values scaled already?", path,
+                 largest);
     return is_tiny;
 }

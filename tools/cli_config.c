@@ -36,8 +36,10 @@ static void find_doubts(const struct sl_setup *setup, json_t *doubts)
 {
     char sentence[CLI_WHY_SIZE], then[CLI_TIME_SIZE];
     const struct sl_config *config = &setup->config;
-    if (cli_scale_is_doubtful(&setup->data, config->data_path, &setup->scaling, sentence, sizeof sentence)) json_array_append_new(doubts, json_string(sentence));
-    if (setup->identity.address[0] == 0) json_array_append_new(doubts, json_string("others cannot dial this node: node.listen is a wildcard and node.address is empty"));
+    if (cli_scale_is_doubtful(&setup->data, config->data_path, &setup->scaling, sentence, sizeof sentence))
+        json_array_append_new(doubts, json_string(sentence));
+    if (setup->identity.address[0] == 0)
+        json_array_append_new(doubts, json_string("others cannot dial this node: node.listen is a wildcard and node.address is empty"));
     if (setup->certificate_expires_s - (uint64_t)time(NULL) < soon_s) {
         snprintf(sentence, sizeof sentence, "the node is a member only until %s; ask for a new invite", cli_time_text(setup->certificate_expires_s, then));
         json_array_append_new(doubts, json_string(sentence));
@@ -61,7 +63,8 @@ static int check(struct request *request)
             code = cli_answer(request->cli, json_pack("{s:s, s:i, s:i, s:O}", "directory", request->folder, "rows", (int)setup->data.n_rows, "features",
                                                       (int)setup->data.n_features, "doubts", doubts));
         } else {
-            printf("%s: the node can start: %u rows of %u features, model %s\n", request->folder, setup->data.n_rows, setup->data.n_features, setup->config.model);
+            printf("%s: the node can start: %u rows of %u features, model %s\n", request->folder, setup->data.n_rows, setup->data.n_features,
+                   setup->config.model);
             json_array_foreach(doubts, i, doubt) printf("DOUBTFUL: %s\n", json_string_value(doubt));
         }
         json_decref(doubts);
@@ -79,7 +82,8 @@ static int read_options(struct request *request, struct sl_config *config)
     struct sl_scaling scaling = {0};
     sl_config_init(config);
     if (!request->folder) return SL_OK;
-    if (sl_path_join(request->folder, "network.conf", path) != SL_OK) return SL_FAIL(SL_ERROR_TOO_LARGE, request->why, CLI_WHY_SIZE, "%s: is too long", request->folder);
+    if (sl_path_join(request->folder, "network.conf", path) != SL_OK)
+        return SL_FAIL(SL_ERROR_TOO_LARGE, request->why, CLI_WHY_SIZE, "%s: is too long", request->folder);
 
     int error = sl_network_read(path, config, &scaling, request->why, CLI_WHY_SIZE);
     sl_scaling_finish(&scaling);

@@ -80,13 +80,16 @@ int cli_folder_put(struct cli_folder *folder, const char *name, const void *data
     return SL_FAIL(error, why, CLI_WHY_SIZE, "%s/%s: cannot be written (%s)", folder->path, name, sl_error_text(error));
 }
 
-void cli_folder_undo(struct cli_folder *folder)
+void cli_folder_undo(struct cli_folder *folder, char *why)
 {
     char path[SL_PATH_SIZE];
     for (uint32_t i = 0; i < folder->n_files; i++)
         if (sl_path_join(folder->path, folder->files[i], path) == SL_OK) unlink(path);
     if (folder->was_made) rmdir(folder->path);
     folder->n_files = 0;
+
+    size_t length = strlen(why);
+    snprintf(why + length, CLI_WHY_SIZE - length, "; nothing was left behind");
 }
 
 /* ---- single files ---- */
@@ -138,7 +141,8 @@ int cli_hex_read(const char *folder, const char *name, bool secret, uint8_t *out
     sodium_memzero(text, size);
     free(text);
     if (decoded) return SL_OK;
-    return SL_FAIL(SL_ERROR_FORMAT, why, CLI_WHY_SIZE, "%s: must be one line of hex digits, two a byte, at most %zu bytes; restore it from a copy", path, size_max);
+    return SL_FAIL(SL_ERROR_FORMAT, why, CLI_WHY_SIZE, "%s: must be one line of hex digits, two a byte, at most %zu bytes; restore it from a copy", path,
+                   size_max);
 }
 
 int cli_operator_put(struct cli_folder *folder, const uint8_t secret[64], char *why)
@@ -260,8 +264,8 @@ int cli_path_anchor(const char *path, char out[SL_TEXT_MAX], char *why)
 
     int length = is_kept ? snprintf(out, SL_TEXT_MAX, "%s", path) : snprintf(out, SL_TEXT_MAX, "%s/%s", folder, path);
     if (length >= 0 && length < SL_TEXT_MAX) return SL_OK;
-    return SL_FAIL(SL_ERROR_TOO_LARGE, why, CLI_WHY_SIZE, "%s: the whole path has %d characters, at most %d fit into node.conf; move the file, or link to it", path,
-                   length, SL_TEXT_MAX - 1);
+    return SL_FAIL(SL_ERROR_TOO_LARGE, why, CLI_WHY_SIZE,
+                   "%s: the whole path has %d characters, at most %d fit into node.conf; move the file, or link to it", path, length, SL_TEXT_MAX - 1);
 }
 
 const char *cli_without_key(const char *sentence, const char *key)
@@ -287,6 +291,18 @@ bool cli_span_parse(const char *text, uint64_t *out_s)
         return *out_s > 0 && *out_s <= 36525ULL * 86400;
     }
     return false;
+}
+
+const char *cli_span_text(uint64_t seconds, char out[CLI_TIME_SIZE])
+{
+    static const struct {
+        const char *name;
+        uint64_t seconds;
+    } units[] = {{"days", 86400}, {"hours", 3600}, {"minutes", 60}, {"seconds", 1}};
+    uint32_t i = 0;
+    while (i < 3 && seconds < 2 * units[i].seconds) i++;
+    snprintf(out, CLI_TIME_SIZE, "%llu %s", (unsigned long long)(seconds / units[i].seconds), units[i].name);
+    return out;
 }
 
 const char *cli_time_text(uint64_t unix_s, char out[CLI_TIME_SIZE])

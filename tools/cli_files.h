@@ -32,8 +32,8 @@ int cli_folder_put(struct cli_folder *folder, const char *name, const void *data
 /* Remembers a file that somebody else is about to write. */
 void cli_folder_expect(struct cli_folder *folder, const char *name);
 
-/* Removes what was written, and the folder where it was made. */
-void cli_folder_undo(struct cli_folder *folder);
+/* Removes what was written, and the folder where it was made; says so at the end of the sentence in `why`. */
+void cli_folder_undo(struct cli_folder *folder, char *why);
 
 /* ---- single files ---- */
 
@@ -68,6 +68,9 @@ const char *cli_without_key(const char *sentence, const char *key);
 
 /* "30d", "12h", "90m", "45s": seconds. False for anything else, for zero and for more than a hundred years. */
 bool cli_span_parse(const char *text, uint64_t *out_s);
+
+/* "3 days", "12 hours", "40 seconds". */
+const char *cli_span_text(uint64_t seconds, char out[CLI_TIME_SIZE]);
 
 /* "2027-11-24 14:50 UTC". */
 const char *cli_time_text(uint64_t unix_s, char out[CLI_TIME_SIZE]);

@@ -52,7 +52,8 @@ static int parse(int argc, char **argv, struct joining *joining)
 
     bool is_whole = joining->words.n_plain == 1 && joining->data && joining->join_path;
     if (!is_whole)
-        return REFUSE(joining, SL_ERROR_BAD_ARGUMENT, "wanted: starling init DIR --data FILE --join INVITE [--label COLUMN], where DIR is a new folder for the node");
+        return REFUSE(joining, SL_ERROR_BAD_ARGUMENT,
+                      "wanted: starling init DIR --data FILE --join INVITE [--label COLUMN], where DIR is a new folder for the node");
     joining->folder = joining->words.plain[0];
     return SL_OK;
 }
@@ -160,7 +161,9 @@ static void solve_puzzle(struct joining *joining)
         joining->certificate_size =
             (uint32_t)sl_puzzle_solve(joining->join.config.network_id, bits, joining->id, from, PUZZLE_STEP, joining->certificate);
         from += PUZZLE_STEP;
-        if (shown) fprintf(stderr, "\rsolving the puzzle of this open network: %.1f million tries, about %.1f are expected ", (double)from / 1e6, (double)(1ULL << bits) / 1e6);
+        if (shown)
+            fprintf(stderr, "\rsolving the puzzle of this open network: %.1f million tries, about %.1f are expected ", (double)from / 1e6,
+                    (double)(1ULL << bits) / 1e6);
     }
     if (shown) fputc('\n', stderr);
 }
@@ -216,7 +219,7 @@ static int make_node(struct joining *joining)
 
     error = admit(joining);
     if (error == SL_OK) error = write_files(joining, &folder);
-    if (error != SL_OK) cli_folder_undo(&folder);
+    if (error != SL_OK) cli_folder_undo(&folder, joining->why);
     return error;
 }
 
@@ -226,7 +229,8 @@ static void say_data(const struct joining *joining)
 {
     const struct cli_join *join = &joining->join;
     const struct sl_dataset *rows = &joining->rows;
-    const char *compared = join->scaling.columns.n > 0 && rows->columns ? "their names and order are the network's" : "their number is the network's; names were not compared";
+    const char *compared = join->scaling.columns.n > 0 && rows->columns ? "their names and order are the network's"
+                                                                        : "their number is the network's; names were not compared";
     printf("  data      %s: %u rows, %u columns (%s)", joining->data, rows->n_rows, rows->n_features, compared);
     if (join->model->task == SL_TASK_CLASSIFY) printf(", %u of the %u classes", joining->n_own_classes, join->config.n_classes);
     printf("\n");
@@ -240,16 +244,21 @@ static void say_reach(const struct joining *joining)
     const char *door = joining->join.file.n_seeds > 0 ? joining->join.file.seeds[0].address : NULL;
     bool is_loopback = cli_address_is_loopback(config->listen) && !config->address[0];
     if (is_loopback && door && !cli_address_is_loopback(door)) {
-        printf("\nNote: at %s no other machine can reach this node. It will dial others, but cohorts are rare unless most nodes can be dialled. To be reached,\n"
-               "set node.listen in %s/node.conf", config->listen, joining->folder);
+        printf("\nNote: at %s no other machine can reach this node. It will dial others, but cohorts are rare unless most nodes can be dialled. To be "
+               "reached,\n"
+               "set node.listen in %s/node.conf",
+               config->listen, joining->folder);
         if (cli_address_towards(door, own)) printf(", on this machine probably to %s%s", own, strrchr(config->listen, ':'));
         printf(".\n");
     }
     if (cli_address_is_wildcard(config->listen) && !config->address[0])
-        printf("\nNote: %s is no address that others could dial; set node.address in %s/node.conf to the one they see, or nobody will be told.\n", config->listen, joining->folder);
+        printf("\nNote: %s is no address that others could dial; set node.address in %s/node.conf to the one they see, or nobody will be told.\n",
+               config->listen, joining->folder);
     if (!cli_port_is_free(config->listen))
-        printf("\nNote: another program uses %s at this moment, or this machine does not have that address. Unless that changes, set node.listen in %s/node.conf\n"
-               "to another port; every node on a machine needs one of its own.\n", config->listen, joining->folder);
+        printf("\nNote: another program uses %s at this moment, or this machine does not have that address. Unless that changes, set node.listen in "
+               "%s/node.conf\n"
+               "to another port; every node on a machine needs one of its own.\n",
+               config->listen, joining->folder);
 }
 
 static void say_doubts(const struct joining *joining)
@@ -259,7 +268,8 @@ static void say_doubts(const struct joining *joining)
     if (join->model->task == SL_TASK_CLASSIFY && joining->n_own_classes == 1)
         printf("\nDOUBTFUL: all rows have the same label; is --label %s the right column?\n", join->config.data_label);
     if (!joining->rows.columns && join->scaling.columns.n > 0)
-        printf("\nNote: %s has no names of columns; see yourself that they come in the order of `columns` in %s/network.conf.\n", joining->data, joining->folder);
+        printf("\nNote: %s has no names of columns; see yourself that they come in the order of `columns` in %s/network.conf.\n", joining->data,
+               joining->folder);
 }
 
 static void say(const struct joining *joining)
@@ -282,7 +292,8 @@ static void say(const struct joining *joining)
 
     say_doubts(joining);
     say_reach(joining);
-    printf("\nPRIVACY IS OFF: single vectors are masked within a cohort, nothing more. A cohort has %u members at least: with fewer nodes this one waits, and says so.\n",
+    printf("\nPRIVACY IS OFF: single vectors are masked within a cohort, nothing more. A cohort has %u members at least: with fewer nodes this one waits, "
+           "and says so.\n",
            config->cohort_min_size);
     if (join->file.has_invite && (join->file.invite.flags & SL_INVITE_SINGLE_USE)) printf("%s is used up; delete it.\n", joining->join_path);
     printf("Next:   starlingd %s\n", joining->folder);
@@ -297,8 +308,8 @@ static json_t *answer(const struct joining *joining)
     sodium_bin2hex(network, sizeof network, config->network_id, 32);
     bool expires = join->file.has_invite;
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:i, s:i, s:o, s:s*}", "directory", joining->folder, "id", id, "network_id", network, "network",
-                     config->network_name, "listen", config->listen, "first", join->is_first || join->file.n_seeds == 0, "rows", (int)joining->rows.n_rows, "features",
-                     (int)joining->rows.n_features, "classes_present", (int)joining->n_own_classes, "expires",
+                     config->network_name, "listen", config->listen, "first", join->is_first || join->file.n_seeds == 0, "rows", (int)joining->rows.n_rows,
+                     "features", (int)joining->rows.n_features, "classes_present", (int)joining->n_own_classes, "expires",
                      expires ? json_integer((json_int_t)join->file.invite.expires_s) : json_null(), "doubt", joining->doubt[0] ? joining->doubt : NULL);
 }
 

@@ -48,16 +48,23 @@ struct invitation {
 
 static int parse(int argc, char **argv, struct invitation *invitation)
 {
-    const struct cli_flag flags[] = {{"--address", &invitation->address, NULL}, {"--from", &invitation->from, NULL},      {"--uses", &invitation->uses, NULL},
-                                     {"--expires", &invitation->expires, NULL}, {"--slot", &invitation->slot_word, NULL}, {"--out", &invitation->out, NULL}, {0}};
+    const struct cli_flag flags[] = {{"--address", &invitation->address, NULL},
+                                     {"--from", &invitation->from, NULL},
+                                     {"--uses", &invitation->uses, NULL},
+                                     {"--expires", &invitation->expires, NULL},
+                                     {"--slot", &invitation->slot_word, NULL},
+                                     {"--out", &invitation->out, NULL},
+                                     {0}};
     if (!cli_words_sort(argc, argv, flags, 1, &invitation->words, invitation->why, CLI_WHY_SIZE)) return SL_ERROR_BAD_ARGUMENT;
 
     bool has_network = invitation->words.n_plain == 1;
     invitation->folder = has_network ? invitation->words.plain[0] : invitation->cli->directory;
     if (!invitation->folder)
-        return REFUSE(invitation, SL_ERROR_BAD_ARGUMENT, "wanted: starling invite NET, with the folder that `network create` made; a member invites with: starling -d DIR invite");
+        return REFUSE(invitation, SL_ERROR_BAD_ARGUMENT,
+                      "wanted: starling invite NET, with the folder that `network create` made; a member invites with: starling -d DIR invite");
     if (invitation->address && !sl_address_is_numeric(invitation->address))
-        return REFUSE(invitation, SL_ERROR_BAD_ARGUMENT, "--address %.80s: must be numeric with a port, like 10.0.0.7:7400 or [2001:db8::7]:7400; names are not looked up",
+        return REFUSE(invitation, SL_ERROR_BAD_ARGUMENT,
+                      "--address %.80s: must be numeric with a port, like 10.0.0.7:7400 or [2001:db8::7]:7400; names are not looked up",
                       invitation->address);
     if (invitation->address && cli_address_is_wildcard(invitation->address))
         return REFUSE(invitation, SL_ERROR_BAD_ARGUMENT, "--address %s: nobody can knock at that; name the address that others see", invitation->address);
@@ -81,7 +88,8 @@ static int check_outlet(struct invitation *invitation)
     if (invitation->out && access(invitation->out, F_OK) == 0)
         return REFUSE(invitation, SL_ERROR_EXISTS, "%s: exists already and nothing is ever overwritten; name another file", invitation->out);
     if (invitation->out || !isatty(STDOUT_FILENO)) return SL_OK;
-    return REFUSE(invitation, SL_ERROR_BAD_ARGUMENT, "an invite is a secret and does not belong on a screen; write it into a file: --out join.star, or > join.star");
+    return REFUSE(invitation, SL_ERROR_BAD_ARGUMENT,
+                  "an invite is a secret and does not belong on a screen; write it into a file: --out join.star, or > join.star");
 }
 
 static int read_descriptor(struct invitation *invitation)
@@ -115,7 +123,8 @@ static int read_operator(struct invitation *invitation)
 
     crypto_sign_ed25519_sk_to_pk(public_key, invitation->issuer_secret);
     if (sl_hash_equal(public_key, invitation->config.operator_key)) return SL_OK;
-    return REFUSE(invitation, SL_ERROR_MISMATCH, "%s/operator.key: is not the operator's key that network.conf names; they belong to different networks", invitation->folder);
+    return REFUSE(invitation, SL_ERROR_MISMATCH, "%s/operator.key: is not the operator's key that network.conf names; they belong to different networks",
+                  invitation->folder);
 }
 
 /* The identity of a node's directory as far as invites need it; `secret` may be NULL. */
@@ -149,8 +158,9 @@ static int read_address(struct invitation *invitation, const char *folder, char 
 
     const char *address = config.address[0] ? config.address : config.listen;
     if (!sl_address_is_numeric(address) || cli_address_is_wildcard(address))
-        return REFUSE(invitation, SL_ERROR_BAD_ARGUMENT, "%s: node.address is empty and node.listen is \"%s\", so nobody can be told where to knock; give --address IP:PORT",
-                      path, config.listen);
+        return REFUSE(invitation, SL_ERROR_BAD_ARGUMENT,
+                      "%s: node.address is empty and node.listen is \"%s\", so nobody can be told where to knock; give --address IP:PORT", path,
+                      config.listen);
     snprintf(out, SL_PEER_ADDRESS_MAX, "%.47s", address);
     return SL_OK;
 }
@@ -167,7 +177,8 @@ static int choose_slot(struct invitation *invitation)
         snprintf(name, sizeof name, "invited.%u", invitation->slot);
         if (!cli_file_exists(invitation->folder, name)) return SL_OK;
     }
-    return REFUSE(invitation, SL_ERROR_TOO_FEW, "%s: has given its %d invites; an invite that nobody used can be replaced with --slot 0, 1 or 2, others ask the operator",
+    return REFUSE(invitation, SL_ERROR_TOO_FEW,
+                  "%s: has given its %d invites; an invite that nobody used can be replaced with --slot 0, 1 or 2, others ask the operator",
                   invitation->folder, SL_INVITES_PER_MEMBER);
 }
 
@@ -188,12 +199,14 @@ static int read_member(struct invitation *invitation)
     host->certificate_size = (uint32_t)size;
     uint64_t now_s = (uint64_t)time(NULL);
     if (sl_certificate_verify(host->certificate, size, &admission, host->id, now_s, &said, &n_checks) != SL_OK)
-        return REFUSE(invitation, SL_ERROR_BAD_CERTIFICATE, "%s/admission.cert: does not verify: it is expired, or of another node or network", invitation->folder);
+        return REFUSE(invitation, SL_ERROR_BAD_CERTIFICATE, "%s/admission.cert: does not verify: it is expired, or of another node or network",
+                      invitation->folder);
     if (said.has_host)
-        return REFUSE(invitation, SL_ERROR_BAD_ARGUMENT, "%s: was invited by a member, and such a guest invites nobody; ask the operator for an invite", invitation->folder);
+        return REFUSE(invitation, SL_ERROR_BAD_ARGUMENT, "%s: was invited by a member, and such a guest invites nobody; ask the operator for an invite",
+                      invitation->folder);
     if (invitation->expires_s > said.expires_s && invitation->expires)
-        return REFUSE(invitation, SL_ERROR_OUT_OF_RANGE, "--expires %s: a guest cannot stay longer than its host, which is a member until %s", invitation->expires,
-                      cli_time_text(said.expires_s, then));
+        return REFUSE(invitation, SL_ERROR_OUT_OF_RANGE, "--expires %s: a guest cannot stay longer than its host, which is a member until %s",
+                      invitation->expires, cli_time_text(said.expires_s, then));
     if (invitation->expires_s > said.expires_s) invitation->expires_s = said.expires_s;
     return choose_slot(invitation);
 }
@@ -242,15 +255,20 @@ static int choose_doors(struct invitation *invitation)
     if (invitation->by_member || invitation->from) return add_node_door(invitation, invitation->by_member ? invitation->folder : invitation->from);
 
     if (invitation->n_known == 0 && invitation->is_open)
-        return REFUSE(invitation, SL_ERROR_BAD_ARGUMENT, "the first node of an open network is made from the descriptor: starling init DIR --join %s/network.conf ...; "
-                      "then: starling invite %s --from DIR", invitation->folder, invitation->folder);
+        return REFUSE(invitation, SL_ERROR_BAD_ARGUMENT,
+                      "the first node of an open network is made from the descriptor: starling init DIR --join %s/network.conf ...; "
+                      "then: starling invite %s --from DIR",
+                      invitation->folder, invitation->folder);
     if (invitation->n_known == 0 && !invitation->address)
-        return REFUSE(invitation, SL_ERROR_BAD_ARGUMENT, "this is the network's first invite, for its first node; say where others will reach that node: --address IP:PORT");
+        return REFUSE(invitation, SL_ERROR_BAD_ARGUMENT,
+                      "this is the network's first invite, for its first node; say where others will reach that node: --address IP:PORT");
     invitation->is_first = invitation->n_known == 0;
     if (invitation->is_first || !invitation->address || is_known(invitation, invitation->address)) return SL_OK;
 
-    return REFUSE(invitation, SL_ERROR_BAD_ARGUMENT, "--address %s: the key of a node there is not known, and nobody could tell it from an impostor; take it from the node's "
-                  "directory with --from DIR --address %s. Without --address the invite leads to %s. If the first invite was lost before anybody used it, remove %s/seeds.list",
+    return REFUSE(invitation, SL_ERROR_BAD_ARGUMENT,
+                  "--address %s: the key of a node there is not known, and nobody could tell it from an impostor; take it from the node's "
+                  "directory with --from DIR --address %s. Without --address the invite leads to %s. If the first invite was lost before anybody used it, "
+                  "remove %s/seeds.list",
                   invitation->address, invitation->address, invitation->known[0].address, invitation->folder);
 }
 
@@ -264,8 +282,8 @@ static void issue(struct invitation *invitation)
     randombytes_buf(seed, sizeof seed);
     file->has_invite = !invitation->is_open;
     if (file->has_invite)
-        sl_invite_issue(invitation->config.network_id, invitation->issuer_secret, invitation->by_member ? &invitation->host : NULL, seed, flags, invitation->slot,
-                        invitation->expires_s, &file->invite);
+        sl_invite_issue(invitation->config.network_id, invitation->issuer_secret, invitation->by_member ? &invitation->host : NULL, seed, flags,
+                        invitation->slot, invitation->expires_s, &file->invite);
     if (invitation->is_first) {
         cli_first_node_keys(&file->invite, public_key, secret);
         add_door(invitation, public_key, invitation->address);
@@ -298,8 +316,8 @@ static int write_standard_output(struct invitation *invitation, const char *text
 
     bool written = fwrite(text, 1, size, stdout) == size && fflush(stdout) == 0;
     if (written) return SL_OK;
-    return REFUSE(invitation, errno == ENOSPC ? SL_ERROR_NO_SPACE : SL_ERROR_IO, "the invite cannot be written to standard output (%s); throw away what is there",
-                  strerror(errno));
+    return REFUSE(invitation, errno == ENOSPC ? SL_ERROR_NO_SPACE : SL_ERROR_IO,
+                  "the invite cannot be written to standard output (%s); throw away what is there", strerror(errno));
 }
 
 static int hand_over(struct invitation *invitation)
@@ -323,7 +341,8 @@ static int remember(struct invitation *invitation)
         snprintf(name, sizeof name, "invited.%u", invitation->slot);
         snprintf(text, sizeof text, "until %s\n", cli_time_text(invitation->expires_s, then));
         error = sl_file_put(invitation->folder, name, text, strlen(text), 0600, false);
-        if (error != SL_OK) return REFUSE(invitation, error, "%s/%s: cannot be written (%s); throw the invite away", invitation->folder, name, sl_error_text(error));
+        if (error != SL_OK)
+            return REFUSE(invitation, error, "%s/%s: cannot be written (%s); throw the invite away", invitation->folder, name, sl_error_text(error));
     } else if (invitation->is_new_door) {
         error = cli_seeds_put(invitation->folder, invitation->known, invitation->n_known, invitation->why);
     }
@@ -355,21 +374,24 @@ static void say(const struct invitation *invitation)
                 "  starling init DIR --data FILE --label COLUMN --join FILE.star\n"
                 "For every other device make an invite of its own:   starling invite %s > NAME.star\n", network, where, invitation->folder);
     else
-        fprintf(stderr, "An invite to %s, knocking at %s%s. On the device that shall join:\n  starling init DIR --data FILE --label COLUMN --join FILE.star\n", network, where,
-                invitation->n_known > 1 ? " and others" : "");
+        fprintf(stderr,
+                "An invite to %s, knocking at %s%s. On the device that shall join:\n  starling init DIR --data FILE --label COLUMN --join FILE.star\n",
+                network, where, invitation->n_known > 1 ? " and others" : "");
     if (!invitation->is_open)
         fprintf(stderr, "Keep the file secret: whoever has it can join%s. Who joins with it is a member until %s.\n",
-                strcmp(invitation->uses, "many") == 0 && !invitation->is_first ? ", any number of times" : ", once", cli_time_text(invitation->expires_s, then));
+                strcmp(invitation->uses, "many") == 0 && !invitation->is_first ? ", any number of times" : ", once",
+                cli_time_text(invitation->expires_s, then));
     if (invitation->is_first && strcmp(invitation->uses, "many") == 0) fprintf(stderr, "--uses many: the first node's invite works once all the same.\n");
-    if (cli_address_is_loopback(where)) fprintf(stderr, "Note: %s leads nowhere but to the machine itself; nodes on other machines cannot join with this.\n", where);
+    if (cli_address_is_loopback(where))
+        fprintf(stderr, "Note: %s leads nowhere but to the machine itself; nodes on other machines cannot join with this.\n", where);
 }
 
 static json_t *answer(const struct invitation *invitation)
 {
     json_t *doors = json_array();
     for (uint32_t i = 0; i < invitation->n_known; i++) json_array_append_new(doors, json_string(invitation->known[i].address));
-    return json_pack("{s:s, s:s, s:b, s:s, s:I, s:o}", "file", invitation->out, "network", invitation->config.network_name, "first", invitation->is_first, "uses",
-                     invitation->is_first ? "one" : invitation->uses, "expires", (json_int_t)invitation->expires_s, "addresses", doors);
+    return json_pack("{s:s, s:s, s:b, s:s, s:I, s:o}", "file", invitation->out, "network", invitation->config.network_name, "first", invitation->is_first,
+                     "uses", invitation->is_first ? "one" : invitation->uses, "expires", (json_int_t)invitation->expires_s, "addresses", doors);
 }
 
 int cli_invite(struct cli *cli, int argc, char **argv)
@@ -379,7 +401,8 @@ int cli_invite(struct cli *cli, int argc, char **argv)
 
     *invitation = (struct invitation){.cli = cli, .uses = "one", .life_s = default_life_s};
     int error = parse(argc, argv, invitation);
-    if (error == SL_OK && cli->json && !invitation->out) error = REFUSE(invitation, SL_ERROR_BAD_ARGUMENT, "with --json the invite needs a file of its own: --out FILE");
+    if (error == SL_OK && cli->json && !invitation->out)
+        error = REFUSE(invitation, SL_ERROR_BAD_ARGUMENT, "with --json the invite needs a file of its own: --out FILE");
     invitation->expires_s = (uint64_t)time(NULL) + invitation->life_s;
     if (error == SL_OK) error = invite(invitation);
 

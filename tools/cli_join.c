@@ -36,14 +36,20 @@ int cli_scaling_fill(const struct sl_config *config, struct sl_scaling *scaling,
 static int take_apart(const char *path, const char *text, size_t size, struct cli_join *out, char *why)
 {
     static const char head[] = "starling-invite ";
+    if (strncmp(text, head, sizeof head - 1) == 0 && strchr(text, '\r'))
+        return SL_FAIL(SL_ERROR_FORMAT, why, CLI_WHY_SIZE,
+                       "%s: its line ends were changed on its way, as mail and editors do; have it sent again as a file, in an archive if need be", path);
     if (strncmp(text, head, sizeof head - 1) == 0) return sl_invite_file_parse(text, size, path, &out->file, why, CLI_WHY_SIZE);
 
     bool is_descriptor = strstr(text, "\noperator = ") && strstr(text, "network.admission = ");
     if (!is_descriptor)
-        return SL_FAIL(SL_ERROR_FORMAT, why, CLI_WHY_SIZE, "%s: is not an invite; an invite is a text file that begins with \"starling-invite 1\" and comes from "
-                       "`starling invite`", path);
+        return SL_FAIL(SL_ERROR_FORMAT, why, CLI_WHY_SIZE,
+                       "%s: is not an invite; an invite is a text file that begins with \"starling-invite 1\" and comes from "
+                       "`starling invite`",
+                       path);
     if (!strstr(text, "\nnetwork.admission = open\n"))
-        return SL_FAIL(SL_ERROR_BAD_ARGUMENT, why, CLI_WHY_SIZE, "%s: is the descriptor of a network that admits by invitation; ask its operator for an invite", path);
+        return SL_FAIL(SL_ERROR_BAD_ARGUMENT, why, CLI_WHY_SIZE,
+                       "%s: is the descriptor of a network that admits by invitation; ask its operator for an invite", path);
 
     out->file.descriptor = strdup(text);
     return out->file.descriptor ? SL_OK : SL_FAIL(SL_ERROR_NO_MEMORY, why, CLI_WHY_SIZE, "not enough memory to read %s", path);
@@ -96,10 +102,11 @@ static void find_first(struct cli_join *join)
 
 static int check_expiry(const char *path, const struct cli_join *join, uint64_t now_s, char *why)
 {
-    char then[CLI_TIME_SIZE], now[CLI_TIME_SIZE];
+    char ago[CLI_TIME_SIZE], now[CLI_TIME_SIZE];
     if (!join->file.has_invite || join->file.invite.expires_s >= now_s) return SL_OK;
-    return SL_FAIL(SL_ERROR_BAD_CERTIFICATE, why, CLI_WHY_SIZE, "%s: expired at %s, and this machine's clock says %s; ask for a new invite, or set the clock if it is wrong",
-                   path, cli_time_text(join->file.invite.expires_s, then), cli_time_text(now_s, now));
+    return SL_FAIL(SL_ERROR_BAD_CERTIFICATE, why, CLI_WHY_SIZE,
+                   "%s: expired %s ago, if this machine's clock is right, which says %s; set the clock if it is wrong, else ask for a new invite", path,
+                   cli_span_text(now_s - join->file.invite.expires_s, ago), cli_time_text(now_s, now));
 }
 
 int cli_join_read(const char *path, uint64_t now_s, struct cli_join *out, char *why)
@@ -131,9 +138,10 @@ int cli_join_admit(const struct cli_join *join, const char *path, const uint8_t 
     if (*out_size > 0 && sl_certificate_verify(out, *out_size, &admission, subject, now_s, &said, &n_checks) == SL_OK) return SL_OK;
 
     const char *issuer = join->file.invite.has_host ? "a member whom the operator admitted" : "the operator";
-    return SL_FAIL(SL_ERROR_BAD_CERTIFICATE, why, CLI_WHY_SIZE,
-                   "%s: does not admit to the network it describes: its invite was not signed by %s of network %s; it was changed, or put together from two files", path,
-                   issuer, join->config.network_name);
+    return SL_FAIL(
+        SL_ERROR_BAD_CERTIFICATE, why, CLI_WHY_SIZE,
+        "%s: does not admit to the network it describes: its invite was not signed by %s of network %s; it was changed, or put together from two files",
+        path, issuer, join->config.network_name);
 }
 
 void cli_join_finish(struct cli_join *join)

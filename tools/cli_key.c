@@ -41,7 +41,8 @@ static int parse(struct cli *cli, int argc, char **argv, struct view *view)
     view->folder = words.n_plain == 2 ? words.plain[1] : cli->directory;
     bool is_whole = view->renews == (view->join_path != NULL) && (view->renews || strcmp(verb, "show") == 0);
     if (is_whole && view->folder) return SL_OK;
-    return SL_FAIL(SL_ERROR_BAD_ARGUMENT, view->why, CLI_WHY_SIZE, "wanted: starling key show DIR, or starling key renew DIR --join INVITE, with the directory of a node");
+    return SL_FAIL(SL_ERROR_BAD_ARGUMENT, view->why, CLI_WHY_SIZE,
+                   "wanted: starling key show DIR, or starling key renew DIR --join INVITE, with the directory of a node");
 }
 
 static int read_node(struct view *view)
@@ -136,9 +137,9 @@ static json_t *answer(const struct view *view)
 {
     const struct sl_certificate *certificate = &view->certificate;
     bool expires = certificate->expires_s != UINT64_MAX;
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:s}", "id", view->id, "name", view->setup.config.name, "network", view->setup.config.network_name,
-                     "sign_public", view->sign, "transport_public", view->transport, "address", view->setup.identity.address, "host",
-                     certificate->has_host ? json_string(view->host) : json_null(), "expires",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:s}", "id", view->id, "name", view->setup.config.name, "network",
+                     view->setup.config.network_name, "sign_public", view->sign, "transport_public", view->transport, "address",
+                     view->setup.identity.address, "host", certificate->has_host ? json_string(view->host) : json_null(), "expires",
                      expires ? json_integer((json_int_t)certificate->expires_s) : json_null(), "secret", "(hidden)");
 }
 

@@ -64,7 +64,9 @@ static int read_weights(struct saved *saved)
     size_t size = 0;
     int error = sl_store_read_state(saved->folder, &state, &size, saved->why, CLI_WHY_SIZE);
     if (error != SL_OK) return error;
-    if (!state) return REFUSE(saved, SL_ERROR_NOT_FOUND, "%s: has no saved model yet; the node saves one each epoch and when it stops: let it run first", saved->folder);
+    if (!state)
+        return REFUSE(saved, SL_ERROR_NOT_FOUND, "%s: has no saved model yet; the node saves one each epoch and when it stops: let it run first",
+                      saved->folder);
 
     saved->weights = calloc(saved->dim, sizeof *saved->weights);
     if (!saved->weights) error = REFUSE(saved, SL_ERROR_NO_MEMORY, "not enough memory for %u weights", saved->dim);
@@ -72,7 +74,8 @@ static int read_weights(struct saved *saved)
     free(state);
     if (error == SL_ERROR_WRONG_NETWORK)
         return REFUSE(saved, error, "%s/state: was saved in another network than network.conf describes; was network.conf changed?", saved->folder);
-    if (error == SL_ERROR_FORMAT) return REFUSE(saved, error, "%s/state: is not of a model of %u weights, or of another version of starling", saved->folder, saved->dim);
+    if (error == SL_ERROR_FORMAT)
+        return REFUSE(saved, error, "%s/state: is not of a model of %u weights, or of another version of starling", saved->folder, saved->dim);
     return error;
 }
 
@@ -100,9 +103,9 @@ static int info(struct cli *cli, struct saved *saved)
     double norm = 0;
     for (uint32_t i = 0; i < saved->dim; i++) norm += (double)saved->weights[i] * (double)saved->weights[i];
     if (cli->json)
-        return cli_answer(cli, json_pack("{s:s, s:s, s:I, s:i, s:i, s:i, s:f, s:s}", "model", saved->config.model, "network", saved->config.network_name, "epoch",
-                                         (json_int_t)saved->epoch, "parameters", (int)saved->dim, "features", (int)saved->config.shape.n_features, "outputs",
-                                         (int)saved->config.shape.n_outputs, "norm", sqrt(norm), "scale", saved->config.scale));
+        return cli_answer(cli, json_pack("{s:s, s:s, s:I, s:i, s:i, s:i, s:f, s:s}", "model", saved->config.model, "network", saved->config.network_name,
+                                         "epoch", (json_int_t)saved->epoch, "parameters", (int)saved->dim, "features", (int)saved->config.shape.n_features,
+                                         "outputs", (int)saved->config.shape.n_outputs, "norm", sqrt(norm), "scale", saved->config.scale));
 
     printf("model       %s of the network %s, as saved in epoch %llu\n", saved->config.model, saved->config.network_name, (unsigned long long)saved->epoch);
     printf("parameters  %u, norm %.4g\n", saved->dim, sqrt(norm));
@@ -134,7 +137,8 @@ static int close_fresh(struct saved *saved, FILE *file, const char *path, bool w
     if (written && number == 0) return SL_OK;
 
     unlink(path);
-    return REFUSE(saved, number == ENOSPC ? SL_ERROR_NO_SPACE : SL_ERROR_IO, "%s: cannot be written (%s); nothing was left behind", path, strerror(number ? number : EIO));
+    return REFUSE(saved, number == ENOSPC ? SL_ERROR_NO_SPACE : SL_ERROR_IO, "%s: cannot be written (%s); nothing was left behind", path,
+                  strerror(number ? number : EIO));
 }
 
 /* ---- model export ---- */
@@ -147,7 +151,8 @@ static bool write_model(FILE *file, const struct saved *saved, const char *forma
     char epoch[24], network[65];
     snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)saved->epoch);
     sodium_bin2hex(network, sizeof network, saved->config.network_id, 32);
-    char *columns = sl_names_join(saved->scaling.columns.names, saved->scaling.columns.n), *classes = sl_names_join(saved->scaling.classes.names, saved->scaling.classes.n);
+    char *columns = sl_names_join(saved->scaling.columns.names, saved->scaling.columns.n),
+         *classes = sl_names_join(saved->scaling.classes.names, saved->scaling.classes.n);
     const struct cli_note notes[] = {{"made_by", "starling"},        {"model", saved->config.model},   {"epoch", epoch},
                                      {"network", network},           {"scale", saved->config.scale},   {"network_name", saved->config.network_name},
                                      {"columns", columns},           {"classes", classes}};
@@ -175,10 +180,12 @@ static int export(struct cli *cli, struct saved *saved, const char *path, const 
     if (error == SL_OK) error = close_fresh(saved, file, path, write_model(file, saved, format));
     if (error != SL_OK) return cli_fail(cli, cli_code_of(error), "%s", saved->why);
     if (cli->json)
-        return cli_answer(cli, json_pack("{s:s, s:s, s:I, s:i}", "file", path, "format", format, "epoch", (json_int_t)saved->epoch, "parameters", (int)saved->dim));
+        return cli_answer(
+            cli, json_pack("{s:s, s:s, s:I, s:i}", "file", path, "format", format, "epoch", (json_int_t)saved->epoch, "parameters", (int)saved->dim));
 
     printf("%s: %u weights of epoch %llu as %s\n", path, saved->dim, (unsigned long long)saved->epoch, format);
-    if (strcmp(saved->config.scale, "none") != 0) printf("It wants scaled inputs (data.scale is %s): `starling predict` does that by itself.\n", saved->config.scale);
+    if (strcmp(saved->config.scale, "none") != 0)
+        printf("It wants scaled inputs (data.scale is %s): `starling predict` does that by itself.\n", saved->config.scale);
     return CLI_OK;
 }
 
@@ -196,7 +203,8 @@ int cli_model(struct cli *cli, int argc, char **argv)
     bool is_export = sorted && words.n_plain == 2 && strcmp(words.plain[0], "export") == 0;
     bool is_info = sorted && words.n_plain == 1 && strcmp(words.plain[0], "info") == 0;
     if (!sorted) code = cli_fail(cli, CLI_ARGUMENTS, "%s", saved->why);
-    else if (!is_export && !is_info) code = cli_fail(cli, CLI_ARGUMENTS, "wanted: starling -d DIR model export FILE [--format safetensors|npy|csv], or starling -d DIR model info");
+    else if (!is_export && !is_info)
+        code = cli_fail(cli, CLI_ARGUMENTS, "wanted: starling -d DIR model export FILE [--format safetensors|npy|csv], or starling -d DIR model info");
     else if (!saved->folder) code = cli_fail(cli, CLI_ARGUMENTS, "names no node; wanted: starling -d DIR model %s", words.plain[0]);
     else code = is_export ? export(cli, saved, words.plain[1], format) : info(cli, saved);
     finish(saved);
@@ -243,7 +251,8 @@ static int read_rows(struct prediction *prediction)
 check:
     if (!cli_columns_fit(&prediction->rows, prediction->data, label, n_features, columns, saved->why, CLI_WHY_SIZE)) return SL_ERROR_MISMATCH;
     if (saved->model->task != SL_TASK_CLASSIFY || !prediction->has_labels) return SL_OK;
-    if (!cli_classes_fit(&prediction->rows, prediction->data, saved->config.n_classes, &saved->scaling.classes, saved->why, CLI_WHY_SIZE)) return SL_ERROR_MISMATCH;
+    if (!cli_classes_fit(&prediction->rows, prediction->data, saved->config.n_classes, &saved->scaling.classes, saved->why, CLI_WHY_SIZE))
+        return SL_ERROR_MISMATCH;
     if (saved->scaling.classes.n == 0) return SL_OK;
     return sl_dataset_number_classes(&prediction->rows, saved->scaling.classes.names, saved->scaling.classes.n, saved->why, CLI_WHY_SIZE);
 }
@@ -334,7 +343,8 @@ static json_t *json_of(const struct prediction *prediction)
         uint32_t class_number = classify ? cli_class_of(outputs, n_outputs, &probability) : 0;
         const struct sl_names *names = &saved->scaling.classes;
         json_t *name = class_number < names->n ? json_string(names->names[class_number]) : json_integer((json_int_t)class_number);
-        json_array_append_new(predictions, classify ? json_pack("{s:o, s:f}", "class", name, "probability", probability) : json_pack("{s:f}", "value", (double)*outputs));
+        json_array_append_new(predictions, classify ? json_pack("{s:o, s:f}", "class", name, "probability", probability)
+                                                    : json_pack("{s:f}", "value", (double)*outputs));
         if (!classify) json_decref(name);
     }
     json_object_set_new(data, "predictions", predictions);
@@ -369,7 +379,8 @@ int cli_predict(struct cli *cli, int argc, char **argv)
     int code = CLI_OK;
     saved->folder = cli->directory;
     if (!cli_words_sort(argc, argv, flags, 0, &words, saved->why, CLI_WHY_SIZE)) code = cli_fail(cli, CLI_ARGUMENTS, "%s", saved->why);
-    else if (!saved->folder || !prediction.data) code = cli_fail(cli, CLI_ARGUMENTS, "wanted: starling -d DIR predict --data FILE [--label COLUMN] [--out FILE]");
+    else if (!saved->folder || !prediction.data)
+        code = cli_fail(cli, CLI_ARGUMENTS, "wanted: starling -d DIR predict --data FILE [--label COLUMN] [--out FILE]");
     else {
         int error = predict(&prediction);
         code = error == SL_OK ? hand_over(cli, &prediction) : cli_fail(cli, cli_code_of(error), "%s", saved->why);

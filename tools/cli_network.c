@@ -50,7 +50,8 @@ static int parse(int argc, char **argv, struct creation *creation)
     const struct cli_words *words = &creation->words;
     bool is_create = words->n_plain >= 1 && strcmp(words->plain[0], "create") == 0;
     if (!is_create || words->n_plain != 2)
-        return SL_FAIL(SL_ERROR_BAD_ARGUMENT, creation->why, sizeof creation->why, "wanted: starling network create NET --data SAMPLE, where NET is a new folder");
+        return SL_FAIL(SL_ERROR_BAD_ARGUMENT, creation->why, sizeof creation->why,
+                       "wanted: starling network create NET --data SAMPLE, where NET is a new folder");
     if (!creation->data)
         return SL_FAIL(SL_ERROR_BAD_ARGUMENT, creation->why, sizeof creation->why,
                        "--data SAMPLE is needed: a table with the columns and classes that all nodes will have; a few rows are enough");
@@ -81,7 +82,8 @@ static int apply_setting(struct creation *creation, const char *setting)
     key[length] = 0;
     const struct sl_option *option = sl_config_find(key);
     if (option && option->scope == SL_SCOPE_NODE)
-        return SL_FAIL(SL_ERROR_BAD_ARGUMENT, creation->why, sizeof creation->why, "--set %s: is each node's own; give it to `starling init`, or write it into node.conf", key);
+        return SL_FAIL(SL_ERROR_BAD_ARGUMENT, creation->why, sizeof creation->why,
+                       "--set %s: is each node's own; give it to `starling init`, or write it into node.conf", key);
 
     int error = sl_config_set(&creation->config, key, equals + 1, sentence, sizeof sentence);
     if (error != SL_OK) return SL_FAIL(error, creation->why, sizeof creation->why, "--set %s", sentence);
@@ -197,7 +199,8 @@ static int take_scaling(struct creation *creation)
 static int write_descriptor(struct creation *creation, struct cli_folder *folder)
 {
     char path[SL_PATH_SIZE];
-    if (sl_path_join(folder->path, "network.conf", path) != SL_OK) return SL_FAIL(SL_ERROR_TOO_LARGE, creation->why, sizeof creation->why, "%s: is too long", folder->path);
+    if (sl_path_join(folder->path, "network.conf", path) != SL_OK)
+        return SL_FAIL(SL_ERROR_TOO_LARGE, creation->why, sizeof creation->why, "%s: is too long", folder->path);
 
     cli_folder_expect(folder, "network.conf");
     cli_folder_expect(folder, "network.conf.new");
@@ -213,7 +216,7 @@ static int write_files(struct creation *creation)
     error = cli_operator_put(&folder, creation->operator_secret, creation->why);
     if (error == SL_OK && creation->is_private) error = cli_hex_put(&folder, "network.secret", creation->network_secret, 32, 0600, creation->why);
     if (error == SL_OK) error = write_descriptor(creation, &folder);
-    if (error != SL_OK) cli_folder_undo(&folder);
+    if (error != SL_OK) cli_folder_undo(&folder, creation->why);
     return error;
 }
 
@@ -240,9 +243,11 @@ static void say_what_is_public(const struct creation *creation)
     if (creation->is_standard)
         printf("                  the mean and spread of each column of %s (%u rows) stand in it and go to everybody who is invited\n", creation->data,
                creation->sample.n_rows);
-    if (scaling->columns.n > 0) printf("                  so do the names of its columns (--no-columns leaves them out)%s\n", scaling->classes.n > 0 ? " and classes" : "");
+    if (scaling->columns.n > 0)
+        printf("                  so do the names of its columns (--no-columns leaves them out)%s\n", scaling->classes.n > 0 ? " and classes" : "");
     else if (scaling->classes.n > 0) printf("                  so do the names of its classes\n");
-    if (scaling->columns.n == 0 && creation->sample.columns) printf("                  names of columns are left out: nodes are compared by their number only\n");
+    if (scaling->columns.n == 0 && creation->sample.columns)
+        printf("                  names of columns are left out: nodes are compared by their number only\n");
 }
 
 static void say(const struct creation *creation)
@@ -256,7 +261,8 @@ static void say(const struct creation *creation)
     else snprintf(task, sizeof task, "one number to predict");
 
     printf("%s holds a new network, %s (%.8s)\n\n", folder, config->network_name, id);
-    printf("  network.conf    the descriptor, equal on every node: model %s, %u features, %s, an epoch lasts %s\n", config->model, config->n_features, task, epoch);
+    printf("  network.conf    the descriptor, equal on every node: model %s, %u features, %s, an epoch lasts %s\n", config->model, config->n_features, task,
+           epoch);
     say_what_is_public(creation);
     printf("  operator.key    SECRET: signs invites and is needed for nothing else; whoever has it can admit nodes. Keep a copy elsewhere\n");
     if (creation->is_private) printf("  network.secret  SECRET: without it nobody is answered; every invite hands it over\n");
@@ -269,7 +275,8 @@ static void say(const struct creation *creation)
         printf("Next, the first node:   starling init DIR --data FILE --label COLUMN --join %s/network.conf --listen IP:PORT\n"
                "Then, for the others:   starling invite %s --from DIR > join.star\n", folder, folder);
     else
-        printf("Next, an invite for the first node, with the address where the others will reach it:   starling invite %s --address IP:PORT > join.star\n", folder);
+        printf("Next, an invite for the first node, with the address where the others will reach it:   starling invite %s --address IP:PORT > join.star\n",
+               folder);
 }
 
 static json_t *answer(const struct creation *creation)

@@ -88,7 +88,8 @@ bool cli_safetensors_write(FILE *file, const struct sl_shape *shape, const float
 bool cli_npy_write(FILE *file, const float *weights, uint32_t dim)
 {
     char head[NPY_HEAD + 1];
-    int length = snprintf(head, sizeof head, "\x93NUMPY%c%c%c%c{'descr': '<f4', 'fortran_order': False, 'shape': (%u,), }", 1, 0, NPY_HEAD - 10, 0, (unsigned)dim);
+    int length = snprintf(head, sizeof head, "\x93NUMPY%c%c%c%c{'descr': '<f4', 'fortran_order': False, 'shape': (%u,), }", 1, 0, NPY_HEAD - 10, 0,
+                          (unsigned)dim);
     memset(head + length, ' ', (size_t)(NPY_HEAD - length));
     head[NPY_HEAD - 1] = '\n';
     return fwrite(head, 1, NPY_HEAD, file) == NPY_HEAD && fwrite(weights, sizeof *weights, dim, file) == dim;
