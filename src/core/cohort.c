@@ -17,13 +17,13 @@ bool cohort_init(struct sl_node *node, struct sl_arena *arena)
 {
     struct cohort *cohort = &node->cohort;
     cohort->roster_max = 1024 + node->config.cohort_max_size * JOIN_MAX;
-    cohort->roster = SL_TAKE(arena, uint8_t, cohort->roster_max);
+    cohort->roster = SL_RESERVE(arena, uint8_t, cohort->roster_max);
     cohort->ref = SL_TAKE(arena, uint8_t, (size_t)2 * node->k);
     cohort->sum = SL_TAKE(arena, uint32_t, node->k);
     cohort->z = SL_TAKE(arena, uint32_t, node->k);
     bool done = cohort->roster && cohort->ref && cohort->sum && cohort->z;
     for (uint32_t i = 0; i < node->config.cohort_max_size; i++) {
-        cohort->members[i].vector = SL_TAKE(arena, uint8_t, (size_t)4 * node->k);
+        cohort->members[i].vector = SL_RESERVE(arena, uint8_t, (size_t)4 * node->k);
         done &= cohort->members[i].vector != NULL;
     }
     return done;

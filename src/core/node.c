@@ -94,7 +94,7 @@ static bool carve(struct sl_node *node, struct sl_arena *arena)
     done &= pull_init(node, arena);
 
     size_t size = scratch_size(node);
-    node->scratch = sl_arena_over(SL_TAKE(arena, uint8_t, size), size);
+    node->scratch = sl_arena_over(SL_RESERVE(arena, uint8_t, size), size);
     size = out_size(node);
     node->out = sl_arena_over(SL_RESERVE(arena, uint8_t, size), size);      /* a book is written rarely, and seldom a full one */
     return done && node->scratch.base && node->out.base;

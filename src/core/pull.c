@@ -18,8 +18,8 @@ bool pull_init(struct sl_node *node, struct sl_arena *arena)
     bool done = slots != NULL;
     for (uint32_t i = 0; i < n_slots; i++) {
         uint32_t body_max = PROPOSE_MAX + 2048 + node->config.cohort_max_size * (JOIN_MAX + 256);
-        uint8_t *body = SL_TAKE(arena, uint8_t, body_max);
-        uint8_t *bytes = SL_TAKE(arena, uint8_t, (size_t)node->k * node->config.aggregate_bits / 8);
+        uint8_t *body = SL_RESERVE(arena, uint8_t, body_max);
+        uint8_t *bytes = SL_RESERVE(arena, uint8_t, (size_t)node->k * node->config.aggregate_bits / 8);
         done &= body && bytes;
         if (slots) slots[i] = (struct aggregate){.body = body, .body_max = body_max, .bytes = bytes};
     }

@@ -141,6 +141,7 @@ int sl_links_new(const struct sl_links_setup *setup, const struct sl_links_sink 
     links->setup = *setup;
     links->setup.budget = at_least_the_floor(setup->budget);
     links->sink = *sink;
+    links->router_was_used = true;
     links->n_max = setup->link_max + setup->link_max / 2 + 64;       /* more than the node keeps: links it does not know of yet, or that are bad */
     links->inbound = calloc(links->n_max, sizeof *links->inbound);
     links->outbound = calloc(links->n_max, sizeof *links->outbound);
@@ -159,15 +160,23 @@ uint32_t sl_links_items_max(const struct sl_links *links)
     return 1 + 2 * links->n_max;
 }
 
+/* What sl_poll() is told of a socket. */
+static short look(bool anyway)
+{
+    return anyway ? ZMQ_POLLIN : 0;
+}
+
 uint32_t sl_links_items(struct sl_links *links, zmq_pollitem_t *items)
 {
     uint32_t n = 0;
-    items[n++] = (zmq_pollitem_t){.socket = links->router, .events = ZMQ_POLLIN};
+    items[n++] = (zmq_pollitem_t){.socket = links->router, .events = ZMQ_POLLIN, .revents = look(links->router_was_used)};
+    links->router_was_used = false;
     for (uint32_t i = 0; i < links->n_max; i++) {
-        const struct sl_outbound *link = &links->outbound[i];
+        struct sl_outbound *link = &links->outbound[i];
         if (!link->used || !link->socket || !link->monitor) continue;
-        items[n++] = (zmq_pollitem_t){.socket = link->socket, .events = ZMQ_POLLIN};
-        items[n++] = (zmq_pollitem_t){.socket = link->monitor, .events = ZMQ_POLLIN};
+        items[n++] = (zmq_pollitem_t){.socket = link->socket, .events = ZMQ_POLLIN, .revents = look(link->was_sent_to || link->readable)};
+        items[n++] = (zmq_pollitem_t){.socket = link->monitor, .events = ZMQ_POLLIN, .revents = look(link->is_new || link->reported)};
+        link->was_sent_to = link->is_new = false;
     }
     return n;
 }
@@ -176,6 +185,7 @@ void sl_links_turn(struct sl_links *links, const zmq_pollitem_t *items, uint32_t
 {
     sl_guard_begin(links->guard);
     links->router_readable = n_items > 0 && items[0].revents != 0;
+    links->router_was_used = links->router_was_used || links->router_readable;
     sl_outbound_turn(links, items, n_items, now_us);
     sl_inbound_turn(links, now_us);
 }
@@ -201,7 +211,7 @@ void sl_links_dial(struct sl_links *links, const struct sl_dial *dial, uint64_t 
         if (!links->outbound[i].used) link = &links->outbound[i];
     assert(link);                                    /* the node keeps at most link.max connections */
 
-    *link = (struct sl_outbound){.used = true, .number = dial->link, .descriptor = -1, .begun_us = now_us, .give_up_us = now_us + DIAL_US};
+    *link = (struct sl_outbound){.used = true, .is_new = true, .was_sent_to = true, .number = dial->link, .descriptor = -1, .begun_us = now_us, .give_up_us = now_us + DIAL_US};
     memcpy(link->key, dial->transport_key, 32);
     sl_links_fill(links, &link->budget, now_us);
     link->lost = !sl_outbound_begin(links, link, dial);

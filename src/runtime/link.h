@@ -51,7 +51,7 @@ struct sl_links_budget sl_links_budget_of(const struct sl_config *config, uint32
 /* Binds. SL_ERROR_EXISTS (the port is taken), SL_ERROR_BAD_ARGUMENT (address), SL_ERROR_NO_MEMORY, SL_ERROR_IO, with a sentence in `why`. */
 int sl_links_new(const struct sl_links_setup *setup, const struct sl_links_sink *sink, struct sl_links **out, char *why, size_t why_size);
 
-/* How many poll items the links need at most; fills them in, and returns how many. */
+/* How many poll items the links need at most; fills them in, with revents as sl_poll() wants them, and returns how many. */
 uint32_t sl_links_items_max(const struct sl_links *links);
 uint32_t sl_links_items(struct sl_links *links, zmq_pollitem_t *items);
 

@@ -197,6 +197,7 @@ void sl_inbound_send(struct sl_links *links, uint32_t number, const void *data, 
     struct sl_inbound *link = numbered(links, number);
     if (!link || link->lost) return;
 
+    links->router_was_used = true;
     if (zmq_send(links->router, link->route, SL_ROUTE_SIZE, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) {
         link->lost = errno == EHOSTUNREACH;
         links->n_dropped++;

@@ -121,7 +121,7 @@ static void on_handshake(struct sl_links *links, struct sl_outbound *link)
     if (link->up) return;
     zmq_getsockopt(link->socket, ZMQ_EVENTS, &events, &size);        /* lets the socket see its new pipe, so that the first send finds it */
 
-    link->up = true;
+    link->up = link->was_sent_to = true;
     link->give_up_us = SL_NEVER;
     links->sink.on_change(links->sink.context, link->number, SL_LINK_UP, link->key);
 }
@@ -206,7 +206,10 @@ void sl_outbound_turn(struct sl_links *links, const zmq_pollitem_t *items, uint3
 void sl_outbound_send(struct sl_links *links, uint32_t number, const void *data, size_t size)
 {
     struct sl_outbound *link = numbered(links, number);
-    if (link && link->up && zmq_send(link->socket, data, size, ZMQ_DONTWAIT) < 0) links->n_dropped++;
+    if (!link || !link->up) return;
+
+    link->was_sent_to = true;
+    if (zmq_send(link->socket, data, size, ZMQ_DONTWAIT) < 0) links->n_dropped++;
 }
 
 void sl_outbound_hangup(struct sl_links *links, uint32_t number)

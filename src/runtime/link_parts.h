@@ -33,6 +33,7 @@ struct sl_outbound {
     uint32_t number;
     void *socket, *monitor;
     short readable, reported;                    /* revents of the last poll */
+    bool was_sent_to, is_new;                    /* since then */
     uint8_t key[32];
     int descriptor;
     uint64_t cookie;
@@ -46,6 +47,7 @@ struct sl_links {
     struct sl_links_sink sink;
     struct sl_guard *guard;
     void *router;
+    bool router_was_used;                        /* sent to, or left with something in it, since the last poll */
     bool router_readable, inside_message;        /* inside_message: frames of a refused message are still to come */
     struct sl_inbound *inbound;
     struct sl_outbound *outbound;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "runtime/files.h"
+#include "runtime/poll.h"
 #include "runtime/resources.h"
 #include "runtime/runtime_parts.h"
 #include "runtime/signals.h"
@@ -94,7 +95,8 @@ static void carry_out(struct runtime *runtime, const struct sl_actions *actions)
     for (uint32_t i = 0; i < actions->n_sends; i++)
         sl_links_send(runtime->links, actions->sends[i].link, actions->sends[i].data, actions->sends[i].size);
     for (uint32_t i = 0; i < actions->n_hangups; i++) sl_links_hangup(runtime->links, actions->hangups[i]);
-    if (actions->job.number != 0 && !sl_worker_submit(runtime->worker, &actions->job)) failed_job = actions->job.number;
+    if (actions->job.number != 0 && sl_worker_submit(runtime->worker, &actions->job)) runtime->n_jobs++;
+    else failed_job = actions->job.number;
     runtime->deadline_us = actions->deadline_us;
 
     for (uint32_t i = 0; i < n_failed; i++) {
@@ -166,13 +168,13 @@ static void take_stored(struct runtime *runtime)
         struct sl_event event = {.type = SL_EVENT_STORED, .stored = {.ticket = receipt.ticket, .error = receipt.error}};
         runtime_step(runtime, &event);
     }
-    runtime_answer_checkpoints(runtime);
 }
 
 static void take_done(struct runtime *runtime)
 {
     struct sl_job_result result;
     while (sl_worker_take(runtime->worker, &result)) {
+        runtime->n_jobs_done++;
         struct sl_event event = {.type = SL_EVENT_DONE, .done = result};
         runtime_step(runtime, &event);
     }
@@ -200,24 +202,36 @@ static long wait_ms(const struct runtime *runtime)
     return wait < WAIT_MAX_MS ? (long)wait : WAIT_MAX_MS;
 }
 
+/* An item keeps the revents of the last turn: sl_poll() asks those sockets again. */
+static void fill_item(struct runtime *runtime, uint32_t item, void *socket, int descriptor)
+{
+    runtime->items[item].socket = socket;
+    runtime->items[item].fd = descriptor;
+    runtime->items[item].events = ZMQ_POLLIN;
+}
+
 /* What is looked at besides the links. */
 static void fill_items(struct runtime *runtime)
 {
     zmq_pollitem_t *items = runtime->items;
-    items[ITEM_SIGNAL] = (zmq_pollitem_t){.fd = runtime->wake, .events = ZMQ_POLLIN};
-    items[ITEM_ZAP] = (zmq_pollitem_t){.socket = runtime->zap.socket, .events = ZMQ_POLLIN};
-    items[ITEM_STORE] = (zmq_pollitem_t){.socket = sl_storer_socket(runtime->storer), .events = ZMQ_POLLIN};
-    items[ITEM_WORKER] = (zmq_pollitem_t){.socket = sl_worker_socket(runtime->worker), .events = ZMQ_POLLIN};
-    for (uint32_t i = 0; i < SL_CONTROL_SOCKETS; i++)
-        items[ITEM_CONTROL + i] = (zmq_pollitem_t){.socket = sl_control_socket(runtime->control, i), .events = ZMQ_POLLIN};
-    items[ITEM_METRICS] = runtime->metrics ? (zmq_pollitem_t){.fd = sl_metrics_descriptor(runtime->metrics), .events = ZMQ_POLLIN}
-                                           : (zmq_pollitem_t){.fd = runtime->wake};
+    fill_item(runtime, ITEM_SIGNAL, NULL, runtime->wake);
+    fill_item(runtime, ITEM_ZAP, runtime->zap.socket, 0);
+    fill_item(runtime, ITEM_STORE, sl_storer_socket(runtime->storer), 0);
+    fill_item(runtime, ITEM_WORKER, sl_worker_socket(runtime->worker), 0);
+    for (uint32_t i = 0; i < SL_CONTROL_SOCKETS; i++) fill_item(runtime, ITEM_CONTROL + i, sl_control_socket(runtime->control, i), 0);
+    fill_item(runtime, ITEM_METRICS, NULL, runtime->metrics ? sl_metrics_descriptor(runtime->metrics) : -1);
+
+    bool looks_anyway = runtime->n_turns++ == 0;         /* a first time */
+    if (looks_anyway || runtime->n_stores > runtime->n_stored) items[ITEM_STORE].revents = ZMQ_POLLIN;
+    if (looks_anyway || runtime->n_jobs > runtime->n_jobs_done) items[ITEM_WORKER].revents = ZMQ_POLLIN;
+    for (uint32_t item = ITEM_ZAP; looks_anyway && item < ITEM_METRICS; item++) items[item].revents = ZMQ_POLLIN;
+    if (runtime->has_answered_late) items[ITEM_CONTROL].revents = ZMQ_POLLIN;
+    runtime->has_answered_late = false;
 }
 
 static void poll_items(struct runtime *runtime, uint32_t n, long timeout_ms)
 {
-    if (zmq_poll(runtime->items, (int)n, timeout_ms) < 0)
-        for (uint32_t i = 0; i < n; i++) runtime->items[i].revents = 0;
+    sl_poll(runtime->items, runtime->descriptors, n, timeout_ms);
     advance_clock(runtime);
 }
 
@@ -235,7 +249,10 @@ static void serve(struct runtime *runtime)
 {
     if (runtime->items[ITEM_SIGNAL].revents && sl_signals_taken()) runtime->stopping = true;
     if (runtime->items[ITEM_ZAP].revents) sl_zap_turn(&runtime->zap);
-    sl_control_turn(runtime->control);
+    if (runtime->items[ITEM_CONTROL].revents || runtime->items[ITEM_CONTROL_MONITOR].revents) {
+        sl_control_turn(runtime->control);
+        runtime->items[ITEM_CONTROL].revents = runtime->items[ITEM_CONTROL_MONITOR].revents = ZMQ_POLLIN;
+    }
     if (runtime->metrics) sl_metrics_turn(runtime->metrics);
 }
 
@@ -254,8 +271,9 @@ static void loop(struct runtime *runtime)
         uint32_t n_links = wait_for_events(runtime);
         watch_clock(runtime);
         serve(runtime);
-        take_stored(runtime);
-        take_done(runtime);
+        if (runtime->items[ITEM_STORE].revents) take_stored(runtime);
+        runtime_answer_checkpoints(runtime);
+        if (runtime->items[ITEM_WORKER].revents) take_done(runtime);
         sl_links_turn(runtime->links, runtime->items + ITEM_LINKS, n_links, runtime->now_us);
 
         if (runtime->now_us >= runtime->deadline_us) {
@@ -272,7 +290,7 @@ static void hold(struct runtime *runtime)
     runtime_say(runtime, "ready; waits for a line on standard input");
     while (!runtime->stopping) {
         fill_items(runtime);
-        runtime->items[ITEM_INPUT] = (zmq_pollitem_t){.fd = STDIN_FILENO, .events = ZMQ_POLLIN};
+        fill_item(runtime, ITEM_INPUT, NULL, STDIN_FILENO);
         poll_items(runtime, ITEM_INPUT + 1, WAIT_MAX_MS);
         serve(runtime);
         if (runtime->items[ITEM_INPUT].revents && take_input(runtime)) return;

@@ -70,5 +70,6 @@ void runtime_answer_checkpoints(struct runtime *runtime)
                                             : sl_control_ok(json_pack("{s:I}", "epoch", (json_int_t)status.epoch));
         *checkpoint = (struct checkpoint){0};
         sl_control_answer(runtime->control, i, answer);
+        runtime->has_answered_late = true;
     }
 }

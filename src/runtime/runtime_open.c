@@ -62,8 +62,10 @@ static int open_links(struct runtime *runtime, void *context, char *why, size_t 
     int error = sl_links_new(&links, &sink, &runtime->links, why, why_size);
     if (error != SL_OK) return error;
 
-    runtime->items = calloc(ITEM_LINKS + sl_links_items_max(runtime->links), sizeof *runtime->items);
-    return runtime->items ? SL_OK : SL_FAIL(SL_ERROR_NO_MEMORY, why, why_size, "not enough memory for the connections");
+    uint32_t n_items = ITEM_LINKS + sl_links_items_max(runtime->links);
+    runtime->items = calloc(n_items, sizeof *runtime->items);
+    runtime->descriptors = calloc(n_items, sizeof *runtime->descriptors);
+    return runtime->items && runtime->descriptors ? SL_OK : SL_FAIL(SL_ERROR_NO_MEMORY, why, why_size, "not enough memory for the connections");
 }
 
 static void on_scrape(void *context, struct sl_glance *out)
@@ -141,6 +143,7 @@ void runtime_close(struct runtime *runtime)
     sl_zap_close(&runtime->zap);
     if (runtime->node) sl_node_finish(runtime->node);
     free(runtime->node);
+    free(runtime->descriptors);
     free(runtime->items);
     sl_signals_close();
     free(runtime);

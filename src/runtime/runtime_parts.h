@@ -4,6 +4,7 @@
 
 /* What the files of the driver share: runtime.c (the loop), runtime_desk.c (commands of the owner), runtime_open.c (opening and closing). */
 #include <jansson.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <zmq.h>
@@ -45,8 +46,12 @@ struct runtime {
     struct sl_control *control;
     struct sl_metrics *metrics;
     zmq_pollitem_t *items;
+    struct pollfd *descriptors;      /* as many */
     int wake;                        /* readable after a signal */
     uint64_t n_stores, n_stored;     /* handed over, answered */
+    uint64_t n_jobs, n_jobs_done;
+    uint64_t n_turns;
+    bool has_answered_late;          /* at the control socket, since it was polled */
     struct checkpoint checkpoints[SL_CONTROL_CLIENTS];
     bool stopping, held, has_begun, leaving, state_failing, book_failing;
 };
