@@ -136,7 +136,10 @@ class Network:
         return self.facts["nodes"][node.number]
 
     def is_running(self, node):
-        return is_running(self.entry(node))
+        entry = self.entry(node)
+        if node.process and node.process.pid == entry["pid"]:
+            return node.process.poll() is None           # /proc calls it dead before its last thread is, and then its exit code is not known yet
+        return is_running(entry)
 
     def is_waiting(self, node):
         """Not started yet: a scenario lets it join later."""

@@ -14,6 +14,8 @@ FOLDER = os.path.join(os.path.expanduser("~"), ".cache", "starling-testnet")
 NETWORK, DEMO = os.path.join(FOLDER, "net"), os.path.join(FOLDER, "demo")
 NO_ATTACK = "--attack is not part of this version: there is no program yet that lies to its peers on purpose; faults of honest nodes are in `--scenario`"
 
+# More time than usual to find a cohort: a first look at Starling may happen on a machine that is busy.
+DEMO_SET = ["train.steps=100", "train.lr=0.2", "train.batch=64", "phase.formation=0.3"]
 KILL_HOURS_MAX = 24                          # --kill-every in a network without an end
 
 EXIT_CODES = "exit codes: 0 every surviving node finished, 1 one crashed, stuck or was stopped, 4 bad arguments or data"
@@ -86,7 +88,7 @@ def demo_options(words):
     parser.set_defaults(dir=DEMO)
     arguments = parser.parse_args(words)
     chosen = {"nodes": 8, "data": "fashion-mnist", "split": "dirichlet:0.5", "model": "mlp:64", "aggregator": None, "test": None, "label": "last",
-              "scale": "divide:255", "impute": None, "set": ["train.steps=100", "train.lr=0.2", "train.batch=64"], "netns": False, "drop": 0,
+              "scale": "divide:255", "impute": None, "set": DEMO_SET, "netns": False, "drop": 0,
               "delay": None, "attack": None, "scenario": None, "kill_every": None, "json": False}
     for key, value in chosen.items():
         setattr(arguments, key, value)

@@ -22,6 +22,7 @@ import isolation  # noqa: E402
 STARLING = os.path.join(BUILD, "tools", "starling")
 N_NODES = 8
 EPOCH = 1.5                                  # seconds: long enough for eight nodes with sanitizers on two busy cores
+PATIENCE = "phase.formation=0.3"             # cohorts need not be found in a fifth of a second
 ATTEMPTS = 3                                 # where other programs take the processor
 RETURN_EPOCHS_MAX, HEAL_EPOCHS_MAX = 3, 5
 LEARNED_SCORE = 0.75                         # three classes: a third by chance
@@ -42,7 +43,7 @@ class Churn(unittest.TestCase):
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
         done = subprocess.run([TESTNET, "run", "-n", str(N_NODES), "--data", train, "--test", test, "--epochs", str(n_epochs), "--epoch-length", f"{EPOCH}s",
-                               "--dir", net, "--build", BUILD, "--scenario", path, *more], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                               "--set", PATIENCE, "--dir", net, "--build", BUILD, "--scenario", path, *more], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               timeout=n_epochs * EPOCH + 90, check=False)
         self.assertEqual(done.returncode, 0, done.stdout + self.last_words(net))
         with open(os.path.join(net, "report.json"), encoding="utf-8") as file:
@@ -96,7 +97,7 @@ class Churn(unittest.TestCase):
             self.skipTest(f"{STARLING} is not built, and it writes the invites")
         net, train = os.path.join(self.folder, "net"), os.path.join(self.folder, "train.csv")
         write_toy(train, 100 * 5, 1)
-        self.command("up", "-n", "5", "--data", train, "--epoch-length", f"{EPOCH}s", "--dir", net, "--build", BUILD)
+        self.command("up", "-n", "5", "--data", train, "--epoch-length", f"{EPOCH}s", "--set", PATIENCE, "--dir", net, "--build", BUILD)
         self.addCleanup(self.command, "down", "--dir", net)
         self.command("add", "1", "--dir", net)                       # from now on the network's door is n000
         self.wait_for_aggregate(net, 5)
