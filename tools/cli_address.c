@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,16 +73,18 @@ bool cli_address_towards(const char *towards, char out[SL_PEER_ADDRESS_MAX])
     return length > 0 && length < SL_PEER_ADDRESS_MAX;
 }
 
-bool cli_port_is_free(const char *address)
+enum cli_port cli_port_try(const char *address)
 {
     union endpoint endpoint;
     socklen_t size = endpoint_of(address, &endpoint);
     int descriptor = size ? socket(endpoint.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
-    if (descriptor < 0) return true;
+    if (descriptor < 0) return CLI_PORT_FREE;
 
     int yes = 1;
     setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     bool is_free = bind(descriptor, &endpoint.any, size) == 0 && listen(descriptor, 1) == 0;
+    int number = errno;
     close(descriptor);
-    return is_free;
+    if (is_free) return CLI_PORT_FREE;
+    return number == EADDRNOTAVAIL ? CLI_PORT_ELSEWHERE : CLI_PORT_TAKEN;
 }

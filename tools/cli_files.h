@@ -82,7 +82,9 @@ bool cli_address_is_wildcard(const char *address);
 /* The address of this machine from which `towards` would be reached, without a port; nothing is sent. False when there is none. */
 bool cli_address_towards(const char *towards, char out[SL_PEER_ADDRESS_MAX]);
 
-/* False when another program listens there already. */
-bool cli_port_is_free(const char *address);
+enum cli_port { CLI_PORT_FREE, CLI_PORT_TAKEN, CLI_PORT_ELSEWHERE };     /* elsewhere: this machine does not have the address */
+
+/* Whether a node could listen there now. */
+enum cli_port cli_port_try(const char *address);
 
 #endif

@@ -254,11 +254,14 @@ static void say_reach(const struct joining *joining)
     if (cli_address_is_wildcard(config->listen) && !config->address[0])
         printf("\nNote: %s is no address that others could dial; set node.address in %s/node.conf to the one they see, or nobody will be told.\n",
                config->listen, joining->folder);
-    if (!cli_port_is_free(config->listen))
-        printf("\nNote: another program uses %s at this moment, or this machine does not have that address. Unless that changes, set node.listen in "
-               "%s/node.conf\n"
-               "to another port; every node on a machine needs one of its own.\n",
-               config->listen, joining->folder);
+    enum cli_port port = cli_port_try(config->listen);
+    if (port == CLI_PORT_TAKEN)
+        printf("\nNote: another program uses %s at this moment. Unless that ends, set node.listen in %s/node.conf to another port: every node on a\n"
+               "machine needs one of its own.\n", config->listen, joining->folder);
+    if (port == CLI_PORT_ELSEWHERE)
+        printf("\nNote: this machine does not have the address %s. If it is that of a router in front, set in %s/node.conf\n"
+               "node.listen to 0.0.0.0%s and node.address to %s, and forward the port.\n", config->listen, joining->folder, strrchr(config->listen, ':'),
+               config->listen);
 }
 
 static void say_doubts(const struct joining *joining)
