@@ -43,7 +43,8 @@ class Churn(unittest.TestCase):
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
         done = subprocess.run([TESTNET, "run", "-n", str(N_NODES), "--data", train, "--test", test, "--epochs", str(n_epochs), "--epoch-length", f"{EPOCH}s",
-                               "--set", PATIENCE, "--dir", net, "--build", BUILD, "--scenario", path, *more], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                               "--set", PATIENCE,
+                               "--dir", net, "--build", BUILD, "--scenario", path, *more], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               timeout=n_epochs * EPOCH + 90, check=False)
         self.assertEqual(done.returncode, 0, done.stdout + self.last_words(net))
         with open(os.path.join(net, "report.json"), encoding="utf-8") as file:
