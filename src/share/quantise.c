@@ -38,17 +38,16 @@ static uint32_t stochastic_round(double x, uint32_t random)
     assert(x > -0x1p31 && x < 0x1p31);
 
     int64_t below = (int64_t)x;
-    if ((double)below > x) below--;
+    below -= (double)below > x;
     double chance = (x - (double)below) * 0x1p32;        /* of rounding up, in units of 2^-32 */
     return (uint32_t)(below + ((double)random + 0.5 < chance));
 }
 
-/* Half away from zero; what no 16-bit integer can hold goes to its end. */
+/* Half away from zero; what no 16-bit integer can hold goes to its end. Signs are a coin's toss, so nothing here branches on them. */
 static int32_t ref_round(double x)
 {
-    if (x > REF_MAX) return REF_MAX;
-    if (x < -REF_MAX) return -REF_MAX;
-    return (int32_t)(x < 0 ? x - 0.5 : x + 0.5);
+    double high = x > REF_MAX ? REF_MAX : x, inside = high < -REF_MAX ? -REF_MAX : high;
+    return (int32_t)(inside + copysign(0.5, inside));
 }
 
 static unsigned_wide shift_right_rounded(unsigned_wide magnitude, uint32_t shift)
@@ -63,12 +62,18 @@ struct mean_scale {
     uint32_t n_members;
 };
 
-/* |m[j]|, and its sign. */
-static unsigned_wide mean_magnitude(const struct mean_scale *scale, const uint8_t ref[2], uint32_t sum, bool *negative)
+/* n_members |m[j]|, and its sign. */
+static unsigned_wide total_magnitude(const struct mean_scale *scale, const uint8_t ref[2], uint32_t sum, bool *negative)
 {
-    wide total = load_i16(ref) * scale->ref_factor + as_signed(sum) * scale->sum_factor;
-    *negative = total < 0;
-    unsigned_wide magnitude = (unsigned_wide)(*negative ? -total : total) + scale->n_members / 2;
+    wide total = load_i16(ref) * scale->ref_factor + as_signed(sum) * scale->sum_factor, sign = total >> 127;
+    *negative = sign != 0;
+    return (unsigned_wide)((total ^ sign) - sign);
+}
+
+/* |m[j]| of it. */
+static unsigned_wide mean_magnitude(const struct mean_scale *scale, unsigned_wide total)
+{
+    unsigned_wide magnitude = total + scale->n_members / 2;
 
     /* Nearly always the number fits 64 bits, whose division is several times faster. */
     if (magnitude <= UINT64_MAX) return (uint64_t)magnitude / scale->n_members;
@@ -149,19 +154,20 @@ void sl_mean_encode(const uint8_t *ref, int ref_exponent, const uint32_t *sum, u
     bool negative;
     unsigned_wide greatest = 0;
     for (uint32_t j = 0; j < dim; j++) {
-        unsigned_wide magnitude = mean_magnitude(&scale, ref + 2 * (size_t)j, sum[j], &negative);
-        if (magnitude > greatest) greatest = magnitude;
+        unsigned_wide total = total_magnitude(&scale, ref + 2 * (size_t)j, sum[j], &negative);
+        if (total > greatest) greatest = total;
     }
 
-    /* Rounding is monotone, so the greatest decides for all. */
+    /* Division and rounding are monotone, so the greatest decides for all. */
+    greatest = mean_magnitude(&scale, greatest);
     const unsigned_wide limit = ((unsigned_wide)1 << (bits - 1)) - 1;
     uint32_t shift = 0;
     while (shift_right_rounded(greatest, shift) > limit) shift++;
 
     for (uint32_t j = 0; j < dim; j++) {
-        unsigned_wide magnitude = mean_magnitude(&scale, ref + 2 * (size_t)j, sum[j], &negative);
-        uint32_t value = (uint32_t)shift_right_rounded(magnitude, shift);
-        store(bytes + (size_t)j * (bits / 8), bits / 8, negative ? -value : value);
+        unsigned_wide total = total_magnitude(&scale, ref + 2 * (size_t)j, sum[j], &negative);
+        uint32_t value = (uint32_t)shift_right_rounded(mean_magnitude(&scale, total), shift);
+        store(bytes + (size_t)j * (bits / 8), bits / 8, (value ^ -(uint32_t)negative) + negative);
     }
     *exponent = common - (int)shift;
 }
