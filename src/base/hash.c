@@ -50,6 +50,15 @@ void sl_hash_once(const char *label, const void *bytes, size_t size, uint8_t out
     sl_hash_final(&hash, out);
 }
 
+uint64_t sl_hash_short(const uint8_t key[16], const void *bytes, size_t size)
+{
+    uint8_t out[crypto_shorthash_BYTES];
+    uint64_t value;
+    crypto_shorthash(out, bytes, size, key);
+    memcpy(&value, out, sizeof value);
+    return value;
+}
+
 bool sl_hash_equal(const uint8_t a[32], const uint8_t b[32])
 {
     return memcmp(a, b, 32) == 0;

@@ -23,6 +23,9 @@ void sl_hash_final(struct sl_hash *hash, uint8_t out[32]);
 
 void sl_hash_once(const char *label, const void *bytes, size_t size, uint8_t out[32]);
 
+/* SipHash-2-4: short and fast, for tables whose places nobody may foresee who does not have the key. */
+uint64_t sl_hash_short(const uint8_t key[16], const void *bytes, size_t size);
+
 /* Not for secrets. */
 bool sl_hash_equal(const uint8_t a[32], const uint8_t b[32]);
 bool sl_hash_is_zero(const uint8_t a[32]);

@@ -7,8 +7,8 @@
 #include "wire/certificate.h"
 
 /*
- * What identities say of themselves, and who is admitted. An ADVERT is signed by its author, so anybody may pass it on; what it claims counts for less than what
- * a HELLO proves. Here is decided who gets into the view and the book, and whose ADVERT is passed on.
+ * What identities say of themselves, and who is admitted. An ADVERT is signed by its author, so anybody may pass it on; what it claims counts for less than
+ * what a HELLO proves. Here is decided who gets into the view and the book, and whose ADVERT is passed on.
  */
 
 enum { FUTURE_MAX_S = 3600 };        /* an ADVERT from a later time than this would outlive its author's corrections */

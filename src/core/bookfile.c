@@ -6,8 +6,8 @@
 #include "starling/identity.h"
 
 /*
- * The durable book: magic, network id, three counts, peers, bans, claims, checksum. Little endian like the state. It makes a restart quick; a book that cannot be
- * read costs time, nothing else. Who reads it trusts the disk for what was verified before it was written, but for nothing that could hurt.
+ * The durable book: magic, network id, three counts, peers, bans, claims, checksum. Little endian like the state. It makes a restart quick; one that cannot
+ * be read costs time, nothing else. Who reads it trusts the disk for what was verified before it was written, but for nothing that could hurt.
  */
 static const uint8_t magic[16] = "starling book 1";
 

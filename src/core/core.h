@@ -332,7 +332,8 @@ bool links_contact(struct sl_node *node, const uint8_t id[32], struct contact *o
 bool advert_init(struct sl_node *node, struct sl_arena *arena);
 void advert_admit_prepared(struct sl_node *node, const struct sl_peer *peer);   /* what its certificate says, unverified: the operator's list vouches for it */
 const uint8_t *advert_own(struct sl_node *node, size_t *size);                  /* made anew when it grows old */
-int advert_open(const struct sl_node *node, const uint8_t *bytes, size_t size, struct opened_advert *out);       /* everything but its signature and its times */
+/* Checks everything but its signature and its times. */
+int advert_open(const struct sl_node *node, const uint8_t *bytes, size_t size, struct opened_advert *out);
 /* An ADVERT that somebody passed on. SL_OK also when it is nothing new, *is_news says. SL_ERROR_*: why it was not taken. */
 int advert_take(struct sl_node *node, const uint8_t *bytes, size_t size, const char *source, bool *is_news);
 /* That of a HELLO, which proves it and the transport key: into view, book and relays. */

@@ -430,7 +430,8 @@ static void explain(const struct sl_node *node, struct sl_status *out)
         say(out->reason, sizeof out->reason, (const char *[]){"alone: nobody else is known; # others are needed for a cohort", NULL},
             (uint64_t[]){node->config.cohort_min_size - 1});
     } else if (is_settled && links_count_known(node) == 0 && node->config.n_seeds > 0 && out->peers_known == 0) {
-        say(out->reason, sizeof out->reason, (const char *[]){"no peer reachable: # of", " # seeds answer; does a node run there, and is the invite still unused?", NULL},
+        say(out->reason, sizeof out->reason,
+            (const char *[]){"no peer reachable: # of", " # seeds answer; does a node run there, and is the invite still unused?", NULL},
             (uint64_t[]){membership_count_seeds(node), node->config.n_seeds});
     } else if (is_settled && links_count_known(node) == 0 && node->config.n_seeds > 0) {
         say(out->reason, sizeof out->reason, (const char *[]){"no peer reachable: # of", " # seeds answer", NULL},

@@ -112,6 +112,7 @@ static void make_places(struct sl_node *node, uint32_t n_wanted)
             bool yields = pass == 0 ? is_replaceable(node, peer)
                                     : !peer->prepared && !peer->banned && !peer->leaving && sl_sampler_count(&node->members.sampler, peer->id) == 0;
             if (!yields) continue;
+            if (pass == 0) sl_book_failed(&node->members.book, peer->id);       /* lest it comes back at once */
             peer->leaving = true;
             n_free++;
         }

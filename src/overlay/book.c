@@ -2,8 +2,9 @@
 #include "overlay/book.h"
 
 #include <assert.h>
-#include <sodium.h>
 #include <string.h>
+
+#include "base/hash.h"
 
 enum { REST_DOUBLINGS_MAX = 5 };
 
@@ -45,22 +46,13 @@ struct sl_book_entry *sl_book_find(const struct sl_book *book, const uint8_t id[
 
 /* ---- places ---- */
 
-static uint64_t mix(const struct sl_book *book, const uint64_t *parts, size_t n_parts)
-{
-    uint8_t out[8];
-    uint64_t value;
-    crypto_shorthash(out, (const uint8_t *)parts, 8 * n_parts, book->secret);
-    memcpy(&value, out, sizeof value);
-    return value;
-}
-
 /* Of the bucket that falls to the groups, the place that falls to the identity. */
 static uint32_t place_in(const struct sl_book *book, uint32_t n_places, const uint64_t *groups, size_t n_groups, const uint8_t id[32])
 {
     uint32_t n_buckets = (n_places + SL_BOOK_BUCKET - 1) / SL_BOOK_BUCKET;
-    uint64_t bucket = mix(book, groups, n_groups) % n_buckets, own[] = {bucket, head_of(id), 4};
+    uint64_t bucket = sl_hash_short(book->secret, groups, 8 * n_groups) % n_buckets, own[] = {bucket, head_of(id), 4};
     uint32_t first = (uint32_t)bucket * SL_BOOK_BUCKET, size = n_places - first < SL_BOOK_BUCKET ? n_places - first : SL_BOOK_BUCKET;
-    return first + (uint32_t)(mix(book, own, 3) % size);
+    return first + (uint32_t)(sl_hash_short(book->secret, own, sizeof own) % size);
 }
 
 static uint32_t new_place(const struct sl_book *book, const struct sl_descriptor *descriptor, const char *source)

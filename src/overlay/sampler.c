@@ -2,8 +2,9 @@
 #include "overlay/sampler.h"
 
 #include <assert.h>
-#include <sodium.h>
 #include <string.h>
+
+#include "base/hash.h"
 
 bool sl_sampler_init(struct sl_sampler *sampler, struct sl_arena *arena, uint32_t n_slots_max, uint64_t life_us, bool local_is_free)
 {
@@ -36,26 +37,17 @@ uint32_t sl_sampler_turn(struct sl_sampler *sampler, struct sl_rng *rng, uint64_
     return n;
 }
 
-static uint64_t mix(const uint8_t seed[16], const void *bytes, size_t size)
-{
-    uint8_t out[8];
-    uint64_t value;
-    crypto_shorthash(out, bytes, size, seed);
-    memcpy(&value, out, sizeof value);
-    return value;
-}
-
 /* Does this rank beat the slot's? The finer hashes are computed only where the coarser ones are equal. */
 static bool beats(struct sl_sampler_slot *slot, const struct sl_group *group, const uint8_t id[32])
 {
     uint64_t parts[2] = {group->wide, group->narrow};
-    uint64_t wide = mix(slot->seed, &parts[0], 8);
+    uint64_t wide = sl_hash_short(slot->seed, &parts[0], 8);
     if (slot->is_used && wide > slot->rank[0]) return false;
 
-    uint64_t narrow = mix(slot->seed, parts, 16);
+    uint64_t narrow = sl_hash_short(slot->seed, parts, 16);
     if (slot->is_used && wide == slot->rank[0] && narrow > slot->rank[1]) return false;
 
-    uint64_t own = mix(slot->seed, id, 32);
+    uint64_t own = sl_hash_short(slot->seed, id, 32);
     if (slot->is_used && wide == slot->rank[0] && narrow == slot->rank[1] && own >= slot->rank[2]) return false;
 
     slot->rank[0] = wide;

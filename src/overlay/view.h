@@ -64,8 +64,8 @@ bool sl_view_init(struct sl_view *view, struct sl_arena *arena, uint32_t n_peers
 /* Adds an identity of the operator's list; one that is here already stays as it is. NULL when the view is full or somebody else has this transport key. */
 struct sl_view_peer *sl_view_add(struct sl_view *view, const struct sl_peer *peer);
 
-/* Adds an identity that was heard of, or takes what is new of one that is here (a higher sequence; another transport key only while the old one is not proven, or leads
- * to nobody). NULL
+/* Adds an identity that was heard of, or takes what is new of one that is here (a higher sequence; another transport key only while the old one is not
+ * proven, or leads to nobody). NULL
  * when the view is full (then it is `overflowed`) or somebody else has this transport key (then it is not). */
 struct sl_view_peer *sl_view_learn(struct sl_view *view, const struct sl_descriptor *descriptor);
 

@@ -298,3 +298,87 @@ Test(view, draws_only_the_dead_among_the_dead_and_not_the_banned)
     }
     cr_assert(n_four > 400 && n_four < 600);
 }
+
+/* ---- peers that come and go ---- */
+
+static struct sl_descriptor heard(uint32_t number, uint64_t sequence)
+{
+    struct sl_peer peer = make_peer(number);
+    struct sl_descriptor out = {.sequence = sequence, .until_s = sequence + 100};
+    memcpy(out.id, peer.id, 32);
+    memcpy(out.sign_public, peer.sign_public, 32);
+    memcpy(out.transport_public, peer.transport_public, 32);
+    memcpy(out.address, peer.address, sizeof out.address);
+    return out;
+}
+
+Test(view, learns_the_newer_word_and_never_the_older)
+{
+    struct sl_descriptor first = heard(1, 10), newer = heard(1, 11), older = heard(1, 9);
+    strcpy(newer.address, "10.9.9.9:1");
+    strcpy(older.address, "10.8.8.8:1");
+    struct sl_view_peer *peer = sl_view_learn(&view, &first);
+    cr_assert_not_null(peer);
+    cr_assert_eq(sl_view_learn(&view, &newer), peer);
+    cr_assert_eq(sl_view_learn(&view, &older), peer);
+    cr_assert_str_eq(peer->address, "10.9.9.9:1");
+    cr_assert_not(peer->proven);
+    cr_assert_eq(view.n_peers, 1);
+}
+
+Test(view, lets_a_proven_key_prevail_over_one_that_was_only_claimed)
+{
+    struct sl_descriptor squatter = heard(1, 10), owner = heard(2, 10);
+    memcpy(squatter.transport_public, owner.transport_public, 32);
+    cr_assert_not_null(sl_view_learn(&view, &squatter));
+    cr_assert_null(sl_view_learn(&view, &owner), "a word against a word: the first stays");
+    cr_assert_not(view.overflowed, "and nobody was kept out for want of room");
+
+    struct sl_view_peer *peer = sl_view_prove(&view, &owner);
+
+    cr_assert_not_null(peer);
+    cr_assert_eq(sl_view_find_key(&view, owner.transport_public), peer);
+    cr_assert_not(sl_view_is_live(sl_view_find(&view, squatter.id)));
+    cr_assert_eq(sl_view_sweep(&view), 1);
+    cr_assert_null(sl_view_find(&view, squatter.id));
+    cr_assert_eq(sl_view_find_key(&view, owner.transport_public), sl_view_find(&view, owner.id));
+    cr_assert_null(sl_view_prove(&view, &squatter), "a key has one owner");
+}
+
+Test(view, moves_an_identity_to_a_key_that_it_has_proven)
+{
+    struct sl_descriptor first = heard(1, 10), moved = heard(1, 11), claimed = heard(1, 12);
+    memset(moved.transport_public, 7, 32);
+    memset(claimed.transport_public, 8, 32);
+    struct sl_view_peer *peer = sl_view_prove(&view, &first);
+    cr_assert_eq(sl_view_learn(&view, &claimed), peer);
+    cr_assert_arr_eq(peer->transport_public, first.transport_public, 32, "others' word does not move a proven key");
+    cr_assert_eq(sl_view_prove(&view, &moved), peer);
+    cr_assert_eq(sl_view_find_key(&view, moved.transport_public), peer);
+    cr_assert_null(sl_view_find_key(&view, first.transport_public));
+}
+
+Test(view, sweeps_the_leaving_and_finds_all_others_after_it)
+{
+    fill(VIEW_SIZE);
+    for (uint32_t i = 0; i < VIEW_SIZE; i += 3) view.peers[i].leaving = true;
+    cr_assert_eq(sl_view_sweep(&view), 17);
+    for (uint32_t i = 0; i < VIEW_SIZE; i++) {
+        struct sl_peer peer = make_peer(i);
+        const struct sl_view_peer *found = sl_view_find(&view, peer.id);
+        cr_assert_eq(found != NULL, i % 3 != 0, "%u", (unsigned)i);
+        cr_assert_eq(sl_view_find_key(&view, peer.transport_public), found);
+    }
+    struct sl_descriptor again = heard(0, 5);
+    cr_assert_not_null(sl_view_learn(&view, &again), "there is room again");
+}
+
+Test(view, is_partial_when_somebody_found_no_room)
+{
+    fill(VIEW_SIZE);
+    struct sl_descriptor known = heard(1, 5), stranger = heard(VIEW_SIZE + 1, 5);
+    cr_assert_not_null(sl_view_learn(&view, &known));
+    cr_assert_not(view.overflowed);
+    cr_assert_null(sl_view_learn(&view, &stranger));
+    cr_assert(view.overflowed);
+}
