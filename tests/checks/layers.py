@@ -19,7 +19,7 @@ LAYERS = {
 
 # Libraries, and the folders that may see them.
 LIBRARIES = [
-    (re.compile(r'(czmq|zmq|zmq_utils|zyre|czmq_.*)\.h'), {'runtime', 'main.c'}),
+    (re.compile(r'(czmq|zmq|zmq_utils|zyre|czmq_.*)\.h'), {'runtime', 'programs', 'main.c'}),
     (re.compile(r'(cblas|lapacke|lapack|openblas_config)\w*\.h|openblas/.*'), {'learn'}),
     (re.compile(r'msgpack(\.h|/.*)'), {'wire'}),
     (re.compile(r'zlib\.h'), {'data'}),
