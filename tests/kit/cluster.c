@@ -59,7 +59,8 @@ static bool build(struct cluster *cluster, const struct cluster_options *options
     if (sl_scenario_parse(text, "scenario", cluster->n_nodes, cluster->config.epoch_us, &cluster->scenario, cluster->why, sizeof cluster->why)) return false;
 
     struct sl_sim_options sim = {
-        .seed = options->seed, .n_seeds = options->n_seeds, .n_nodes = cluster->n_nodes, .config = &cluster->config, .model = &sl_model_stub, .trainers = cluster->trainers,
+        .seed = options->seed, .n_seeds = options->n_seeds, .n_nodes = cluster->n_nodes,
+        .config = &cluster->config, .model = &sl_model_stub, .trainers = cluster->trainers,
         .scenario = &cluster->scenario, .check = true, .hash = options->hash, .listen = options->listen, .listen_context = options->listen_context,
     };
     cluster->sim = sl_sim_new(&sim, cluster->why, sizeof cluster->why);

@@ -78,7 +78,8 @@ static bool judge(const struct scene *scene, const struct cluster *cluster, uint
         sl_sim_status(cluster->sim, scene->joiner, &status);
         has_joined = status.epochs_with_aggregate > 0;
     }
-    bool is_fine = share >= scene->share && (!scene->covers || n_ignorant == 0) && has_joined && (scene->disagreement <= 0 || disagreement <= scene->disagreement);
+    bool is_fine = share >= scene->share && (!scene->covers || n_ignorant == 0) && has_joined &&
+                   (scene->disagreement <= 0 || disagreement <= scene->disagreement);
     printf("%-24s %s: %.3f of the last node-epochs gave an aggregate (%.2f wanted), %" PRIu32 " nodes do not know all%s, disagreement %.3f%s\n", scene->name,
            is_fine ? "fine" : "FAILED", share, scene->share, n_ignorant, scene->covers ? " (none wanted)" : "", disagreement,
            has_joined ? "" : ", the newcomer found no cohort");

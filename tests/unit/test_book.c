@@ -28,7 +28,8 @@ static struct sl_descriptor make(uint32_t number, uint32_t a, uint32_t b)
 {
     struct sl_descriptor descriptor = {.sequence = NOW_S, .until_s = NOW_S + 1000};
     sl_hash_once("id", &number, sizeof number, descriptor.id);
-    snprintf(descriptor.address, sizeof descriptor.address, "%u.%u.%u.%u:7400", (unsigned)a, (unsigned)b, (unsigned)(number >> 8 & 255), (unsigned)(number & 255));
+    snprintf(descriptor.address, sizeof descriptor.address, "%u.%u.%u.%u:7400", (unsigned)a, (unsigned)b, (unsigned)(number >> 8 & 255),
+             (unsigned)(number & 255));
     return descriptor;
 }
 
