@@ -151,32 +151,44 @@ static json_t *bad_request(const char *message)
     return sl_control_error("bad_request", message);
 }
 
-/* The command and its arguments in request->whole, or the answer that says what is wrong. */
-static json_t *read_request(struct sl_control_request *request)
+/* The command and its arguments in request->whole. NULL, or what is wrong. */
+static const char *read_request(struct sl_control_request *request)
 {
     const json_t *arguments = json_object_get(request->whole, "arguments");
     request->command = json_string_value(json_object_get(request->whole, "command"));
     request->arguments = arguments ? arguments : request->nothing;
-    if (!request->command) return bad_request("a request is an object with a text \"command\", like {\"command\": \"status\"}");
-    if (!json_is_object(request->arguments)) return bad_request("\"arguments\" must be an object");
+    if (!request->command) return "a request is an object with a text \"command\", like {\"command\": \"status\"}";
+    if (!json_is_object(request->arguments)) return "\"arguments\" must be an object";
     return NULL;
 }
 
-json_t *sl_control_request_parse(const char *text, size_t size, struct sl_control_request *out)
+/* jansson quotes the request in its sentences, and what is no UTF-8 would make no answer. */
+static json_t *refuse_text(const char *reason)
 {
-    if (!is_flat_enough(text, size)) return bad_request("the request is nested deeper than 8 levels");
+    char message[MESSAGE_SIZE];
+    snprintf(message, sizeof message, "the request is not JSON: %s", reason);
+    for (char *letter = message; *letter; letter++)
+        if (*letter < 0x20 || *letter > 0x7e) *letter = '?';
+    return bad_request(message);
+}
 
+bool sl_control_request_parse(const char *text, size_t size, struct sl_control_request *out, json_t **wrong)
+{
     json_error_t error;
-    json_t *whole = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+    json_t *whole = NULL;
+    bool is_flat = is_flat_enough(text, size);
+    if (is_flat) whole = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
     if (!whole) {
-        char message[MESSAGE_SIZE];
-        snprintf(message, sizeof message, "the request is not JSON: %s", error.text);
-        return bad_request(message);
+        *wrong = is_flat ? refuse_text(error.text) : bad_request("the request is nested deeper than 8 levels");
+        return false;
     }
     *out = (struct sl_control_request){.whole = whole, .nothing = json_object()};
-    json_t *wrong = read_request(out);
-    if (wrong) sl_control_request_finish(out);
-    return wrong;
+    const char *fault = read_request(out);
+    if (!fault) return true;
+
+    *wrong = bad_request(fault);
+    sl_control_request_finish(out);
+    return false;
 }
 
 void sl_control_request_finish(struct sl_control_request *request)
@@ -185,17 +197,20 @@ void sl_control_request_finish(struct sl_control_request *request)
     json_decref(request->whole);
 }
 
-static json_t *answer_to(struct sl_control *control, uint32_t client, const struct question *question)
+/* False: the answer will come by sl_control_answer(). */
+static bool answer_to(struct sl_control *control, uint32_t client, const struct question *question, json_t **answer)
 {
-    if (question->too_long) return bad_request("the request is longer than 4096 bytes");
-
     struct sl_control_request request;
-    json_t *answer = sl_control_request_parse(question->text, question->size, &request);
-    if (answer) return answer;
+    *answer = NULL;
+    if (question->too_long) {
+        *answer = bad_request("the request is longer than 4096 bytes");
+        return true;
+    }
+    if (!sl_control_request_parse(question->text, question->size, &request, answer)) return true;
 
-    answer = control->sink.ask(control->sink.context, client, request.command, request.arguments);
+    *answer = control->sink.ask(control->sink.context, client, request.command, request.arguments);
     sl_control_request_finish(&request);
-    return answer;
+    return *answer != NULL;
 }
 
 static void on_question(struct sl_control *control, const struct question *question)
@@ -208,8 +223,9 @@ static void on_question(struct sl_control *control, const struct question *quest
         return;
     }
     client->waiting = true;
-    json_t *answer = answer_to(control, (uint32_t)(client - control->clients), question);
-    if (answer) sl_control_answer(control, (uint32_t)(client - control->clients), answer);
+    json_t *answer;
+    uint32_t number = (uint32_t)(client - control->clients);
+    if (answer_to(control, number, question, &answer)) sl_control_answer(control, number, answer);
 }
 
 /* The next frame into buffer; its true size, or -1 when nothing waits. */

@@ -3,6 +3,7 @@
 #define SL_RUNTIME_CONTROL_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,8 +35,8 @@ struct sl_control_request {
     json_t *whole, *nothing;
 };
 
-/* NULL; or the answer that says what is wrong, and then there is nothing to finish. */
-json_t *sl_control_request_parse(const char *text, size_t size, struct sl_control_request *out);
+/* False: nothing to finish, and *wrong is the answer that says why (NULL when memory is short). */
+bool sl_control_request_parse(const char *text, size_t size, struct sl_control_request *out, json_t **wrong);
 void sl_control_request_finish(struct sl_control_request *request);
 
 /* Binds folder/control.sock; the caller holds the folder's lock, for whatever has that name is replaced. SL_ERROR_TOO_LARGE (the path), SL_ERROR_IO,

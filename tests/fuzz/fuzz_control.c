@@ -21,9 +21,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size > SL_CONTROL_REQUEST_MAX) return 0;                     /* what is longer never gets here */
 
     struct sl_control_request request;
-    json_t *answer = sl_control_request_parse((const char *)data, size, &request);
-    if (answer) {
-        check_refusal(answer);
+    json_t *wrong;
+    if (!sl_control_request_parse((const char *)data, size, &request, &wrong)) {
+        check_refusal(wrong);
         return 0;
     }
     assert(request.command && json_is_object(request.arguments));

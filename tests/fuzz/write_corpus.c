@@ -307,6 +307,7 @@ static void put_requests(void)
     put_text("control", "twice", "{\"command\": \"status\", \"command\": \"leave\"}");
     put_text("control", "deep", "[[[[[[[[[[[[[[[[[[[[");
     put_text("control", "number", "{\"command\": \"epochs\", \"arguments\": {\"n\": 99999999999999999999}}");
+    put_text("control", "not-utf-8-near-the-fault", "\"{\\\xd1\xa5\xa9\xff\xdf\x9f\xff\xff");
     put("control", "zero-byte", "{\"command\": \"a\\u0000b\"}\0", 25);
 }
 
