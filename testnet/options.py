@@ -15,7 +15,7 @@ NETWORK, DEMO = os.path.join(FOLDER, "net"), os.path.join(FOLDER, "demo")
 NO_ATTACK = "--attack is not part of this version: there is no program yet that lies to its peers on purpose; faults of honest nodes are in `--scenario`"
 
 # More time than usual to find a cohort: a first look at Starling may happen on a machine that is busy.
-DEMO_SET = ["train.steps=100", "train.lr=0.2", "train.batch=64", "phase.formation=0.3"]
+DEMO_SET = ["train.steps=200", "train.lr=0.1", "train.batch=64", "phase.formation=0.3"]
 KILL_HOURS_MAX = 24                          # --kill-every in a network without an end
 
 EXIT_CODES = "exit codes: 0 every surviving node finished, 1 one crashed, stuck or was stopped, 4 bad arguments or data"
@@ -80,7 +80,7 @@ def up_options(words):
 def demo_options(words):
     parser = new_parser("demo", "Builds what is missing, lets 8 real nodes on loopback learn Fashion-MNIST for about three minutes, and shows what came out.",
                         "testnet/testnet demo")
-    parser.add_argument("--epochs", type=int, default=60, help="epochs to run (default 60)")
+    parser.add_argument("--epochs", type=int, default=80, help="epochs to run (default 80)")
     parser.add_argument("--epoch-length", default="2.5s", help="length of an epoch (default 2.5s)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the split and of the first model (default 1)")
     parser.add_argument("--plain", action="store_true", help="a line per epoch instead of a table that is redrawn")
