@@ -36,6 +36,7 @@ enum {
     BANS_MAX = 256,                  /* identities banned by hand; the oldest gives way */
     ADMITTED_MAX = 256,              /* certificates whose signatures were checked, by hash */
     PUSHES_MAX = 8,                  /* ADVERTs nobody asked for that may cost a signature check, per round */
+    HELLOS_REPEATED_MAX = 3,         /* answers to a HELLO that comes again: the first may have been lost */
     PULLS_ANSWERED_MAX = 8           /* VIEW_PULLs of one connection per epoch */
 };
 
@@ -63,6 +64,7 @@ struct link {
     uint64_t ping_nonce, ping_us;    /* a PING under way; ping_us 0: none */
     uint64_t pulled_us;              /* a VIEW_PULL under way; 0: none */
     uint32_t n_answered;             /* VIEW_PULLs of this epoch */
+    uint32_t n_repeated;             /* HELLOs that were answered again */
     uint64_t told_s;                 /* when the own ADVERT was made that it has */
     struct sl_view_quota quota;      /* of a stranger; that of a known peer stands in the view, so that a new connection brings no new budget */
     uint64_t type_bytes_sent[SL_PEER_TYPES_MAX], type_bytes_received[SL_PEER_TYPES_MAX];

@@ -447,7 +447,7 @@ void links_on_hello(struct sl_node *node, struct link *link, const struct sl_env
     }
     const struct sl_view_peer *before = sl_view_find(&node->view, envelope->from);
     bool is_new = !before || !before->proven;
-    bool is_repeated = link->hello_heard && links_is_inbound(link);         /* our answer was lost */
+    bool is_repeated = link->hello_heard && links_is_inbound(link) && link->n_repeated < HELLOS_REPEATED_MAX;
     if (!link->hello_heard) advert_take_own(node, link, &advert);
     if (!link->known) {
         memcpy(link->sign_public, advert.body.sign_public, 32);
@@ -456,6 +456,7 @@ void links_on_hello(struct sl_node *node, struct link *link, const struct sl_env
     if (link->state != LINK_OPEN) return;                    /* banned */
 
     link->hello_heard = true;
+    link->n_repeated += is_repeated;
     struct sl_view_peer *peer = sl_view_find(&node->view, link->id);
     if (peer) {
         peer->clock_known = true;
