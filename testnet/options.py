@@ -78,7 +78,7 @@ def up_options(words):
 
 
 def demo_options(words):
-    parser = new_parser("demo", "Builds what is missing, lets 8 real nodes on loopback learn Fashion-MNIST for about three minutes, and shows what came out.",
+    parser = new_parser("demo", "Builds what is missing, lets 8 real nodes on loopback learn Fashion-MNIST for about three and a half minutes, and shows what came out.",
                         "testnet/testnet demo")
     parser.add_argument("--epochs", type=int, default=80, help="epochs to run (default 80)")
     parser.add_argument("--epoch-length", default="2.5s", help="length of an epoch (default 2.5s)")
