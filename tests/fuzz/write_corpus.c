@@ -283,7 +283,8 @@ static void put_invites(void)
     file = (struct sl_invite_file){.has_invite = true, .has_secret = true, .n_seeds = 2, .descriptor = descriptor,
                                    .seeds = {{.address = "127.0.0.1:7400"}, {.address = "[::1]:7400"}}};
     for (int guest = 0; guest < 2; guest++) {
-        sl_invite_issue(sample_network, guest ? host.sign_secret : operator_secret, guest ? &host : NULL, invite_seed, SL_INVITE_SINGLE_USE, 0, 1000, &file.invite);
+        sl_invite_issue(sample_network, guest ? host.sign_secret : operator_secret, guest ? &host : NULL,
+                        invite_seed, SL_INVITE_SINGLE_USE, 0, 1000, &file.invite);
         char *text = sl_invite_file_text(&file);
         put_text("invite", guest ? "by-member" : "by-operator", text);
         snprintf(bytes, sizeof bytes, "+%s", text);
