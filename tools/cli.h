@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /*
  * The `starling` command: what its commands share. A command is a function and an entry of one table (cli_commands.c); help, man pages and completion are
@@ -13,7 +14,7 @@
 
 enum cli_code { CLI_OK = 0, CLI_FAILED = 1, CLI_UNREACHABLE = 2, CLI_TIMEOUT = 3, CLI_ARGUMENTS = 4, CLI_INTERNAL = 5, CLI_UNHEALTHY = 6, CLI_CODES };
 
-enum { CLI_TIMEOUT_MS = 5000, CLI_SENTENCE_SIZE = 1024 };
+enum { CLI_TIMEOUT_MS = 5000, CLI_SENTENCE_SIZE = 1024, CLI_LINE_SIZE = 8192 };
 
 /* What was asked for by options that every command takes. */
 struct cli {
@@ -24,16 +25,18 @@ struct cli {
     double watch_s;                      /* 0: once */
     uint32_t timeout_ms;
     uint32_t columns;                    /* of the terminal; 0: not known, as wide as it gets */
+    char *sentence;                      /* CLI_LINE_SIZE bytes to put a failure into words */
     int wake;                            /* a descriptor that ends the wait for an answer when it can be read; -1: none */
 };
 
 /* ---- how a command ends ---- */
 
-/* Says on stderr what is wrong, with --json also as an object on stdout; returns `code`. */
-int cli_fail(const struct cli *cli, int code, const char *format, ...);
-
-/* The same with a word of its own for programs, like "not_found"; NULL: the one that belongs to the code. */
+/* Says on stderr what is wrong, with --json also as an object on stdout; returns `code`. The word is for programs, like "not_found"; NULL: the one that
+ * belongs to the code. */
 int cli_refuse(const struct cli *cli, int code, const char *word, const char *sentence);
+
+/* The same with a format and its arguments; a macro, so that the compiler checks them. */
+#define cli_fail(cli, code, ...) cli_refuse((cli), (code) + 0 * snprintf((cli)->sentence, CLI_LINE_SIZE, __VA_ARGS__), NULL, (cli)->sentence)
 
 /* Prints {"schema_version":1,"status":"ok","data":DATA} as one line; takes `data` (NULL: memory is short). Returns CLI_OK or a code of failure. */
 int cli_answer(const struct cli *cli, json_t *data);

@@ -12,7 +12,8 @@ static int ban_or_unban(struct cli *cli, const char *command, const char *done, 
 {
     json_t *data;
     char id[80];
-    if (argc != 2 || argv[1][0] == '-') return cli_fail(cli, CLI_ARGUMENTS, "wanted: starling %s ID, with the first digits of a peer's id; `starling peers` lists them", command);
+    if (argc != 2 || argv[1][0] == '-')
+        return cli_fail(cli, CLI_ARGUMENTS, "wanted: starling %s ID, with the first digits of a peer's id; `starling peers` lists them", command);
 
     int code = cli_ask_or_fail(cli, command, json_pack("{s:s}", "peer", argv[1]), &data);
     if (code != CLI_OK) return code;
@@ -71,7 +72,8 @@ int cli_version(struct cli *cli, int argc, char **argv)
     zmq_version(&major, &minor, &patch);
     char zmq[CLI_SHORT_SIZE];
     snprintf(zmq, sizeof zmq, "%d.%d.%d", major, minor, patch);
-    if (cli->json) return cli_answer(cli, json_pack("{s:s, s:s, s:s, s:s}", "version", STARLING_VERSION, "zeromq", zmq, "sodium", sodium_version_string(), "jansson", JANSSON_VERSION));
+    if (cli->json) return cli_answer(cli, json_pack("{s:s, s:s, s:s, s:s}", "version", STARLING_VERSION, "zeromq", zmq, "sodium",
+                                                    sodium_version_string(), "jansson", JANSSON_VERSION));
 
     printf("starling %s (ZeroMQ %s, libsodium %s, jansson %s)\n", STARLING_VERSION, zmq, sodium_version_string(), JANSSON_VERSION);
     return CLI_OK;

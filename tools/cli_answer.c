@@ -2,7 +2,6 @@
 /* How a command of `starling` ends: an object for programs, a sentence for people. */
 #include "cli.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -22,19 +21,10 @@ int cli_refuse(const struct cli *cli, int code, const char *word, const char *se
 {
     static const char *const words[CLI_CODES] = {"ok", "failed", "unreachable", "timeout", "bad_arguments", "internal", "unhealthy"};
     fprintf(stderr, "starling: %s\n", sentence);
-    if (cli->json && !print_object(json_pack("{s:i, s:s, s:s, s:s}", "schema_version", 1, "status", "error", "error", word ? word : words[code], "message", sentence)))
+    if (cli->json && !print_object(json_pack("{s:i, s:s, s:s, s:s}", "schema_version", 1, "status", "error", "error", word ? word : words[code],
+                                             "message", sentence)))
         puts("{\"schema_version\":1,\"status\":\"error\",\"error\":\"internal\",\"message\":\"the sentence on stderr is no UTF-8\"}");
     return code;
-}
-
-int cli_fail(const struct cli *cli, int code, const char *format, ...)
-{
-    char sentence[8192];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(sentence, sizeof sentence, format, arguments);
-    va_end(arguments);
-    return cli_refuse(cli, code, NULL, sentence);
 }
 
 int cli_answer(const struct cli *cli, json_t *data)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Asks the running node at its control socket (docs/control.md). One connection a question: a node serves few clients, and a watch must not hold a place. */
+/* Asks the running node at its control socket (docs/control.md). One connection a question: a node serves few clients, and a watch
+ * must not hold a place. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -69,7 +70,8 @@ static int64_t now_ms(void)
 static int timed_out(const struct cli *cli, struct cli_trouble *trouble)
 {
     char sentence[CLI_SENTENCE_SIZE];
-    snprintf(sentence, sizeof sentence, "the node in %.256s is there but did not answer within %.3g s: it is stopped, hangs or is overloaded (--timeout waits longer)",
+    snprintf(sentence, sizeof sentence,
+             "the node in %.256s is there but did not answer within %.3g s: it is stopped, hangs or is overloaded (--timeout waits longer)",
              cli->directory, cli->timeout_ms / 1e3);
     return give_up(trouble, CLI_TIMEOUT, "timeout", sentence);
 }

@@ -19,8 +19,9 @@ static const char *const phase_keys[] = {"seconds.form", "seconds.train", "secon
 enum { N_PHASES = sizeof phase_keys / sizeof phase_keys[0], NOTE_WIDTH = 48 };
 
 static const struct cli_column epoch_columns[] = {
-    {"EPOCH", true, 0}, {"STEPS", true, 5},  {"COHORT", true, 0},  {"PULLED", true, 5}, {"MERGED", true, 0}, {"SCORE", true, 0}, {"FORM", true, 3},      {"TRAIN", true, 2},
-    {"COMMIT", true, 3}, {"OPEN", true, 3},  {"RESULT", true, 2},  {"PULL", true, 2},   {"SENT", true, 1},   {"RECEIVED", true, 1}, {"NOTE", false, 4}};
+    {"EPOCH", true, 0}, {"STEPS", true, 5},  {"COHORT", true, 0}, {"PULLED", true, 5}, {"MERGED", true, 0},
+    {"SCORE", true, 0}, {"FORM", true, 3},   {"TRAIN", true, 2},  {"COMMIT", true, 3}, {"OPEN", true, 3},
+    {"RESULT", true, 2}, {"PULL", true, 2},  {"SENT", true, 1},   {"RECEIVED", true, 1}, {"NOTE", false, 4}};
 
 static const struct cli_column event_columns[] = {{"NUMBER", true, 0}, {"TIME", true, 0}, {"EPOCH", true, 0}, {"TYPE", false, 0},
                                                   {"PEER", false, 0},  {"A", true, 0},    {"B", true, 0},     {"TEXT", false, 0}};
@@ -42,8 +43,9 @@ static bool take_count(const char *text, long max, long *out)
 
 static void put_plain_epoch(const struct cli *cli, const json_t *epoch, struct cli_table *table)
 {
-    static const char *const keys[] = {"epoch", "begin", "steps", "cohort", "aggregate", "void", "pulled", "merged", "merged_members", "own_score", "seconds.form",
-                                       "seconds.train", "seconds.commit", "seconds.open", "seconds.result", "seconds.pull", "bytes_sent", "bytes_received", "cpu_ms", "note"};
+    static const char *const keys[] = {"epoch", "begin", "steps", "cohort", "aggregate", "void", "pulled", "merged", "merged_members", "own_score",
+                                       "seconds.form", "seconds.train", "seconds.commit", "seconds.open", "seconds.result", "seconds.pull",
+                                       "bytes_sent", "bytes_received", "cpu_ms", "note"};
     char cell[CLI_VALUE_SIZE];
     for (uint32_t i = 0; i < sizeof keys / sizeof keys[0]; i++) cli_table_put(table, cli_plain(cli, epoch, keys[i], cell));
 }
@@ -114,7 +116,7 @@ int cli_epochs(struct cli *cli, int argc, char **argv)
 
 static void say_event(const struct cli *cli, const json_t *event)
 {
-    char clock[32] = "-", text[CLI_VALUE_SIZE];
+    char clock[32] = "-", text[CLI_VALUE_SIZE], epoch[CLI_VALUE_SIZE];
     struct tm calendar;
     double time_s = cli_number(event, "time");
     if (isfinite(time_s) && time_s >= 0 && time_s < 253402300799.0) {
@@ -123,7 +125,7 @@ static void say_event(const struct cli *cli, const json_t *event)
         size_t length = strftime(clock, sizeof clock, "%H:%M:%S", &calendar);
         snprintf(clock + length, sizeof clock - length, ".%03d", (int)((time_s - floor(time_s)) * 1000));
     }
-    printf("%s  %s\n", clock, cli_string(cli, event, "text", text));
+    printf("%s  %s  %s\n", clock, cli_count(event, "epoch", epoch), cli_string(cli, event, "text", text));
 }
 
 static void say_json_line(const json_t *event)

@@ -72,7 +72,8 @@ static struct place *sorted(const json_t *peers, enum cli_order order)
 
 static void put_plain(const struct cli *cli, const json_t *peer, struct cli_table *table)
 {
-    static const char *const keys[] = {"id", "name", "address", "direction", "state", "heard_ago_s", "rtt_ms", "epoch", "reputation", "bytes_sent", "bytes_received", "refused"};
+    static const char *const keys[] = {"id", "name", "address", "direction", "state", "heard_ago_s", "rtt_ms", "epoch", "reputation", "bytes_sent",
+                                       "bytes_received", "refused"};
     char cell[CLI_VALUE_SIZE];
     for (uint32_t i = 0; i < sizeof keys / sizeof keys[0]; i++) cli_table_put(table, cli_plain(cli, peer, keys[i], cell));
 }
@@ -86,7 +87,7 @@ static void put_rtt(const json_t *peer, struct cli_table *table)
     cli_table_put(table, cell);
 }
 
-/* A name that somebody else chose must not push the other columns away; a table of full width says it whole with --dump and --json. */
+/* A name that somebody else chose must not push the other columns away; --dump and --json say it whole. */
 static void put_name(const struct cli *cli, const json_t *peer, struct cli_table *table)
 {
     char cell[CLI_VALUE_SIZE];

@@ -40,8 +40,8 @@ static void say_node(const struct cli *cli, const json_t *status)
     else printf("%s\n", id);
 
     label("");
-    printf("up %s, process %s, version %s, in %s\n", cli_age(status, "node.uptime_s", a), cli_count(status, "node.pid", b), cli_string(cli, status, "node.version", c),
-           cli_string(cli, status, "node.directory", name));
+    printf("up %s, process %s, version %s, in %s\n", cli_age(status, "node.uptime_s", a), cli_count(status, "node.pid", b),
+           cli_string(cli, status, "node.version", c), cli_string(cli, status, "node.directory", name));
     label("address");
     bool has_address = cli_at(status, "node.address") != NULL;
     cli_string(cli, status, "node.listen", b);
@@ -57,9 +57,11 @@ static void say_learning(const struct cli *cli, const json_t *status)
 {
     char a[CLI_VALUE_SIZE], b[CLI_VALUE_SIZE], c[CLI_VALUE_SIZE], d[CLI_VALUE_SIZE];
     label("epoch");
-    printf("%s, %s of %s s gone\n", cli_count(status, "epoch.number", a), cli_real(status, "epoch.elapsed_s", 0, b), cli_plain(cli, status, "network.epoch_length_s", c));
-    label("learned");
-    printf("of %s epochs: trained in %s, aggregate of the own cohort in %s, merged in %s\n", cli_count(status, "epoch.seen", a), cli_count(status, "epoch.trained", b),
+    printf("%s, %s of %s s gone\n", cli_count(status, "epoch.number", a), cli_real(status, "epoch.elapsed_s", 0, b),
+           cli_plain(cli, status, "network.epoch_length_s", c));
+    label("learning");
+    printf("%s epochs seen, %s trained, %s with an aggregate of the own cohort, %s merged\n", cli_count(status, "epoch.seen", a),
+           cli_count(status, "epoch.trained", b),
            cli_count(status, "epoch.with_aggregate", c), cli_count(status, "epoch.merged", d));
 
     label("cohorts");
@@ -82,10 +84,12 @@ static void say_surroundings(const struct cli *cli, const json_t *status)
 {
     char a[CLI_VALUE_SIZE], b[CLI_VALUE_SIZE], c[CLI_VALUE_SIZE], d[CLI_VALUE_SIZE];
     label("peers");
-    printf("%s reachable of %s known, %s banned; %s\n", cli_count(status, "peers.live", a), cli_count(status, "peers.known", b), cli_count(status, "peers.banned", c),
+    printf("%s reachable of %s known, %s banned; %s\n", cli_count(status, "peers.live", a), cli_count(status, "peers.known", b),
+           cli_count(status, "peers.banned", c),
            cli_is_true(status, "peers.view_covers") ? "sees the whole network" : "sees a part of the network");
     label("");
-    printf("%s links: %s dialled by it, %s by others", cli_count(status, "peers.linked", a), cli_count(status, "peers.outbound", b), cli_count(status, "peers.inbound", c));
+    printf("%s links: %s dialled by it, %s by others", cli_count(status, "peers.linked", a), cli_count(status, "peers.outbound", b),
+           cli_count(status, "peers.inbound", c));
     printf("; address book: %s proven, %s heard of\n", cli_count(status, "peers.book_tried", a), cli_count(status, "peers.book_new", b));
     label("privacy");
     printf("%s\n", cli_string(cli, status, "privacy.text", a));
@@ -95,7 +99,7 @@ static void say_surroundings(const struct cli *cli, const json_t *status)
     label("");
     printf("%s messages refused, %s not sent for want of room\n", cli_count(status, "traffic.refused", a), cli_count(status, "traffic.dropped", b));
     label("machine");
-    printf("%s s of CPU, memory %s (at most %s), %s open files\n", cli_real(status, "resources.cpu_s", 1, a), cli_bytes(status, "resources.rss_bytes", b),
+    printf("%s s of CPU, memory %s (peak %s), %s open files\n", cli_real(status, "resources.cpu_s", 1, a), cli_bytes(status, "resources.rss_bytes", b),
            cli_bytes(status, "resources.rss_max_bytes", c), cli_count(status, "resources.open_files", d));
     label("");
     printf("signatures: %s made, %s checked\n", cli_count(status, "resources.signatures_made", a), cli_count(status, "resources.signature_checks", b));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* starling top: node, epochs and peers on one screen that renews itself. A screen is put together in memory and written at once, so that nothing flickers. */
+/* starling top: node, epochs and peers on one screen that renews itself. A screen is put together in memory and written at once, so that nothing
+ * flickers. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -68,12 +69,14 @@ static void say_head(const struct top *top, const json_t *status, FILE *file)
     localtime_r(&now, &calendar);
     strftime(clock, sizeof clock, "%H:%M:%S", &calendar);
 
-    fprintf(file, "starling %s  %s %s  network %s  up %s\n", clock, cli_id(cli, status, "node.id", a), cli_at(status, "node.name") ? cli_string(cli, status, "node.name", b) : "",
+    fprintf(file, "starling %s  %s %s  network %s  up %s\n", clock, cli_id(cli, status, "node.id", a),
+            cli_at(status, "node.name") ? cli_string(cli, status, "node.name", b) : "",
             cli_string(cli, status, "network.name", c), cli_age(status, "node.uptime_s", d));
     fprintf(file, "epoch %s, %s of %s s;  own %s", cli_count(status, "epoch.number", a), cli_real(status, "epoch.elapsed_s", 0, b),
             cli_plain(cli, status, "network.epoch_length_s", c), cli_string(cli, status, "model.score_name", d));
     double success = cli_number(status, "cohorts.success");
-    fprintf(file, " %s;  cohorts %s done, %s void", cli_real(status, "model.own_score", 3, a), cli_count(status, "cohorts.completed", b), cli_count(status, "cohorts.void", c));
+    fprintf(file, " %s;  cohorts %s done, %s void", cli_real(status, "model.own_score", 3, a), cli_count(status, "cohorts.completed", b),
+            cli_count(status, "cohorts.void", c));
     if (isfinite(success)) fprintf(file, " (%.0f %%)", 100 * success);
     fprintf(file, "\npeers %s reachable of %s, %s links;  sent %s,", cli_count(status, "peers.live", a), cli_count(status, "peers.known", b),
             cli_count(status, "peers.linked", c), cli_bytes(status, "traffic.bytes_sent", d));
@@ -155,8 +158,8 @@ static void draw(const struct top *top, const char *text, uint32_t rows)
         fprintf(picture.file, "%.*s\033[K\r\n", (int)length, text);
         text += length + (text[length] == '\n');
     }
-    fprintf(picture.file, "\033[J\033[%u;1Hq quit  s sort: %s%s  r reverse  every %.3g s\033[K\033[?7h", rows, cli_order_names[top->order], top->reversed ? ", reversed" : "",
-            top->every_s);
+    fprintf(picture.file, "\033[J\033[%u;1Hq quit  s sort: %s%s  r reverse  every %.3g s\033[K\033[?7h", rows, cli_order_names[top->order],
+            top->reversed ? ", reversed" : "", top->every_s);
     fclose(picture.file);
     write_all(picture.text, picture.size);
     free(picture.text);

@@ -90,7 +90,7 @@ const char *cli_id(const struct cli *cli, const json_t *object, const char *path
 static const char *plain_value(const struct cli *cli, const json_t *value, char *out)
 {
     if (json_is_integer(value)) snprintf(out, CLI_VALUE_SIZE, "%lld", (long long)json_integer_value(value));
-    else if (json_is_real(value)) snprintf(out, CLI_VALUE_SIZE, "%.10g", json_real_value(value));
+    else if (json_is_real(value)) snprintf(out, CLI_VALUE_SIZE, "%.15g", json_real_value(value));
     else if (json_is_boolean(value)) snprintf(out, CLI_VALUE_SIZE, "%s", json_is_true(value) ? "yes" : "no");
     else if (json_is_string(value) && json_string_value(value)[0]) cli_clean(json_string_value(value), cli->utf8, out, CLI_VALUE_SIZE);
     else say_unknown(out);

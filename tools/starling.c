@@ -123,7 +123,8 @@ static int watch(struct cli *cli, const struct cli_command *command, int argc, c
 
 static int run(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
-    if (cli->watch_s > 0 && command->kind != CLI_VIEW) return cli_fail(cli, CLI_ARGUMENTS, "--watch is for what shows the node, and `%s` is not", command->name);
+    if (cli->watch_s > 0 && command->kind != CLI_VIEW)
+        return cli_fail(cli, CLI_ARGUMENTS, "--watch is for what shows the node, and `%s` is not", command->name);
     if (cli->dump && !command->has_dump) return cli_fail(cli, CLI_ARGUMENTS, "--dump is not possible with `%s`; --json is", command->name);
     if (cli->dump && cli->json) return cli_fail(cli, CLI_ARGUMENTS, "--dump and --json exclude each other");
 
@@ -161,8 +162,10 @@ int main(int argc, char **argv)
     openblas_set_num_threads(1);
     setlocale(LC_CTYPE, "");
 
+    char sentence[CLI_LINE_SIZE];
     const char *no_color = getenv("NO_COLOR");
-    struct cli cli = {.timeout_ms = CLI_TIMEOUT_MS, .wake = -1, .utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0, .columns = cli_terminal_columns()};
+    struct cli cli = {.timeout_ms = CLI_TIMEOUT_MS, .wake = -1, .sentence = sentence,
+                       .utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0, .columns = cli_terminal_columns()};
     struct words words = {.cli = &cli, .kept = calloc((size_t)argc + 1, sizeof *words.kept)};
     if (!words.kept) return cli_fail(&cli, CLI_INTERNAL, "not enough memory");
 
