@@ -12,7 +12,7 @@
 
 /* What the commands that make and read files share. Failures are negative codes with a sentence in `why` (CLI_WHY_SIZE bytes). */
 
-enum { CLI_WHY_SIZE = SL_PATH_SIZE + 1024, CLI_FOLDER_FILES_MAX = 12, CLI_TIME_SIZE = 40, CLI_HEX_FILE_MAX = 8192 };
+enum { CLI_WHY_SIZE = 2 * SL_PATH_SIZE + 1024, CLI_FOLDER_FILES_MAX = 12, CLI_TIME_SIZE = 40, CLI_HEX_FILE_MAX = 8192 };
 
 /* ---- a folder that is filled wholly or not at all ---- */
 
