@@ -60,9 +60,8 @@ static void say_learning(const struct cli *cli, const json_t *status)
     printf("%s, %s of %s s gone\n", cli_count(status, "epoch.number", a), cli_real(status, "epoch.elapsed_s", 0, b),
            cli_plain(cli, status, "network.epoch_length_s", c));
     label("learning");
-    printf("%s epochs seen, %s trained, %s with an aggregate of the own cohort, %s merged\n", cli_count(status, "epoch.seen", a),
-           cli_count(status, "epoch.trained", b),
-           cli_count(status, "epoch.with_aggregate", c), cli_count(status, "epoch.merged", d));
+    printf("%s epochs seen, %s trained, %s with its own cohort, %s merged\n", cli_count(status, "epoch.seen", a),
+           cli_count(status, "epoch.trained", b), cli_count(status, "epoch.with_aggregate", c), cli_count(status, "epoch.merged", d));
 
     label("cohorts");
     double success = cli_number(status, "cohorts.success");
@@ -75,7 +74,7 @@ static void say_learning(const struct cli *cli, const json_t *status)
            cli_count(status, "model.features", c), cli_count(status, "model.rows", d));
     label("");
     if (isfinite(cli_number(status, "model.own_score")))
-        printf("own %s %s, on rows it never trains on; last merge in epoch %s\n", cli_string(cli, status, "model.score_name", a),
+        printf("own %s %s on rows kept back; last merge in epoch %s\n", cli_string(cli, status, "model.score_name", a),
                cli_real(status, "model.own_score", 3, b), cli_count(status, "epoch.last_merge", c));
     else printf("not scored yet; last merge in epoch %s\n", cli_count(status, "epoch.last_merge", c));
 }
@@ -85,10 +84,9 @@ static void say_surroundings(const struct cli *cli, const json_t *status)
     char a[CLI_VALUE_SIZE], b[CLI_VALUE_SIZE], c[CLI_VALUE_SIZE], d[CLI_VALUE_SIZE];
     label("peers");
     printf("%s reachable of %s known, %s banned; %s\n", cli_count(status, "peers.live", a), cli_count(status, "peers.known", b),
-           cli_count(status, "peers.banned", c),
-           cli_is_true(status, "peers.view_covers") ? "sees the whole network" : "sees a part of the network");
+           cli_count(status, "peers.banned", c), cli_is_true(status, "peers.view_covers") ? "sees the whole network" : "sees a part of the network");
     label("");
-    printf("%s links: %s dialled by it, %s by others", cli_count(status, "peers.linked", a), cli_count(status, "peers.outbound", b),
+    printf("%s links (%s out, %s in)", cli_count(status, "peers.linked", a), cli_count(status, "peers.outbound", b),
            cli_count(status, "peers.inbound", c));
     printf("; address book: %s proven, %s heard of\n", cli_count(status, "peers.book_tried", a), cli_count(status, "peers.book_new", b));
     label("privacy");

@@ -75,12 +75,12 @@ static void say_head(const struct top *top, const json_t *status, FILE *file)
     fprintf(file, "epoch %s, %s of %s s;  own %s", cli_count(status, "epoch.number", a), cli_real(status, "epoch.elapsed_s", 0, b),
             cli_plain(cli, status, "network.epoch_length_s", c), cli_string(cli, status, "model.score_name", d));
     double success = cli_number(status, "cohorts.success");
-    fprintf(file, " %s;  cohorts %s done, %s void", cli_real(status, "model.own_score", 3, a), cli_count(status, "cohorts.completed", b),
+    fprintf(file, " %s;  cohorts %s, void %s", cli_real(status, "model.own_score", 3, a), cli_count(status, "cohorts.completed", b),
             cli_count(status, "cohorts.void", c));
     if (isfinite(success)) fprintf(file, " (%.0f %%)", 100 * success);
-    fprintf(file, "\npeers %s reachable of %s, %s links;  sent %s,", cli_count(status, "peers.live", a), cli_count(status, "peers.known", b),
+    fprintf(file, "\npeers %s of %s, %s links;  sent %s,", cli_count(status, "peers.live", a), cli_count(status, "peers.known", b),
             cli_count(status, "peers.linked", c), cli_bytes(status, "traffic.bytes_sent", d));
-    fprintf(file, " received %s;  CPU %s s, memory %s\n", cli_bytes(status, "traffic.bytes_received", a), cli_real(status, "resources.cpu_s", 1, b),
+    fprintf(file, " received %s;  CPU %s s, %s\n", cli_bytes(status, "traffic.bytes_received", a), cli_real(status, "resources.cpu_s", 1, b),
             cli_bytes(status, "resources.rss_bytes", c));
 }
 

@@ -31,7 +31,7 @@ EPOCH = {"epoch": 12, "begin": 1700000000.5, "steps": 50, "cohort": 8, "initiato
 STATUS = {"node": {"id": A, "name": "ward 7", "address": None, "listen": "0.0.0.0:7400", "directory": "/n1", "version": "0.1.0", "pid": 7, "uptime_s": 200.0},
           "network": {"id": B, "name": "birds", "admission": "invite", "epoch_length_s": 60.0},
           "health": {"healthy": True, "reason": None, "warnings": []},
-          "epoch": {"number": 13, "elapsed_s": 4.0, "first": 2, "seen": 11, "trained": 11, "with_aggregate": 9, "merged": 10, "last_merge": 12},
+          "epoch": {"number": 448884214, "elapsed_s": 4.0, "first": 2, "seen": 1100, "trained": 1100, "with_aggregate": 909, "merged": 1010, "last_merge": 448884213},
           "model": {"spec": "mlp:64", "task": "classify", "parameters": 50890, "features": 784, "outputs": 10, "epoch": 12, "score_name": "accuracy",
                     "own_score": 0.875, "rows": 300},
           "cohorts": {"completed": 9, "void": 1, "success": 0.8},
