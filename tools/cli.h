@@ -14,7 +14,7 @@
 
 enum cli_code { CLI_OK = 0, CLI_FAILED = 1, CLI_UNREACHABLE = 2, CLI_TIMEOUT = 3, CLI_ARGUMENTS = 4, CLI_INTERNAL = 5, CLI_UNHEALTHY = 6, CLI_CODES };
 
-enum { CLI_TIMEOUT_MS = 5000, CLI_SENTENCE_SIZE = 1024, CLI_LINE_SIZE = 8192 };
+enum { CLI_TIMEOUT_MS = 5000, CLI_SENTENCE_SIZE = 1024, CLI_LINE_SIZE = 12288 };
 
 /* What was asked for by options that every command takes. */
 struct cli {
