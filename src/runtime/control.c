@@ -60,12 +60,24 @@ json_t *sl_control_ok(json_t *data)
     return json_pack("{s:i,s:s,s:o}", "schema_version", 1, "status", "ok", "data", data);
 }
 
+/* A queue may look full only because libzmq has not looked for a millisecond at what was read from it: to be asked for its events makes it look. */
+static bool begin_answer(struct sl_control *control, const struct client *to)
+{
+    int events;
+    size_t size = sizeof events;
+    if (zmq_send(control->router, to->route, to->route_size, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0) return true;
+    if (errno != EAGAIN) return false;
+
+    zmq_getsockopt(control->router, ZMQ_EVENTS, &events, &size);
+    return zmq_send(control->router, to->route, to->route_size, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0;
+}
+
 /* Best effort: whoever asks and does not read loses its answers. */
 static void send_answer(struct sl_control *control, const struct client *to, json_t *answer)
 {
     char *text = answer ? json_dumps(answer, JSON_COMPACT | JSON_REAL_PRECISION(16)) : NULL;
     const char *sent = text ? text : "{\"schema_version\":1,\"status\":\"error\",\"error\":\"failed\",\"message\":\"the node is short of memory; ask again\"}";
-    bool open = zmq_send(control->router, to->route, to->route_size, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0;
+    bool open = begin_answer(control, to);
     if (open && to->has_delimiter) open = zmq_send(control->router, "", 0, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0;
     if (open) zmq_send(control->router, sent, strlen(sent), ZMQ_DONTWAIT);
     free(text);

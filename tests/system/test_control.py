@@ -206,6 +206,12 @@ class Network(unittest.TestCase):
             for _ in range(3):
                 self.assertEqual(client.ask("health")["status"], "ok")
 
+    def test_whoever_asks_without_a_pause_gets_every_answer(self):
+        for _ in range(3):
+            with Client(self.node) as client:
+                for _ in range(400):
+                    self.assertEqual(client.ask("status")["status"], "ok")
+
     def test_a_fifth_client_is_told_busy_until_one_of_the_four_goes(self):
         clients = [Client(self.node) for _ in range(4)]
         try:
