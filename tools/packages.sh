@@ -4,7 +4,8 @@
 # Where there is no dpkg it says nothing and does nothing: meson then names what it misses.
 set -eu
 
-build="build-essential pkg-config meson ninja-build python3 libzmq3-dev libczmq-dev libsodium-dev libmsgpack-dev liblapacke-dev libopenblas-dev zlib1g-dev libjansson-dev libmicrohttpd-dev"
+build="build-essential pkg-config meson ninja-build python3 libzmq3-dev libczmq-dev libsodium-dev libmsgpack-dev \
+liblapacke-dev libopenblas-dev zlib1g-dev libjansson-dev libmicrohttpd-dev"
 tests="$build clang libcriterion-dev git"
 
 if [ $# -eq 0 ] || [ "$1" = --help ]; then

@@ -211,7 +211,8 @@ void sl_links_dial(struct sl_links *links, const struct sl_dial *dial, uint64_t 
         if (!links->outbound[i].used) link = &links->outbound[i];
     assert(link);                                    /* the node keeps at most link.max connections */
 
-    *link = (struct sl_outbound){.used = true, .is_new = true, .was_sent_to = true, .number = dial->link, .descriptor = -1, .begun_us = now_us, .give_up_us = now_us + DIAL_US};
+    *link = (struct sl_outbound){.used = true, .is_new = true, .was_sent_to = true, .number = dial->link, .descriptor = -1, .begun_us = now_us,
+                                 .give_up_us = now_us + DIAL_US};
     memcpy(link->key, dial->transport_key, 32);
     sl_links_fill(links, &link->budget, now_us);
     link->lost = !sl_outbound_begin(links, link, dial);

@@ -221,8 +221,8 @@ static int refuse_certificate(const struct sl_setup *setup, const char *path, ui
     bool was_good = sl_certificate_verify(self->certificate, self->certificate_size, &admission, self->id, 0, &said, &n_checks) == SL_OK;
     if (was_good)
         return SL_FAIL(SL_ERROR_BAD_CERTIFICATE, why, why_size,
-                       "%s: the certificate expired %.1f days ago by this machine's clock: set the clock if that is wrong, else ask for a new invite and take it with: "
-                       "starling key renew %s --join INVITE", path, (double)(now_s - said.expires_s) / 86400, setup->folder);
+                       "%s: the certificate expired %.1f days ago by this machine's clock: set the clock if that is wrong, else ask for a new invite and "
+                       "take it with: starling key renew %s --join INVITE", path, (double)(now_s - said.expires_s) / 86400, setup->folder);
     return SL_FAIL(SL_ERROR_BAD_CERTIFICATE, why, why_size,
                    "%s: the certificate does not admit the key of identity.key to the network of network.conf; the three files must come from one invite",
                    path);

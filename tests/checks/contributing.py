@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 
-COPIED = ('include', 'src', 'tools', 'tests', 'examples', 'docs', 'meson.build')
+COPIED = ('include', 'src', 'tools', 'tests', 'examples', 'docs', 'meson.build', 'meson_options.txt')
 TARGETS = ('tests/unit/test_aggregate_midmean', 'tests/unit/test_registry', 'tests/unit/test_config', 'tools/config_docs')
 TESTS = ('aggregate_midmean', 'registry', 'config', 'config-docs', 'layers')
 

@@ -18,9 +18,10 @@ FORBIDDEN = [
     ('src/core/probe.c', '#include "sim/sim.h"', 'core (layer 3) may not include sim (layer 4)'),
     ('src/core/probe.h', '  #  include "train/sgd.h"', 'core (layer 3) may not include train (layer 3)'),
     ('src/sim/probe.c', '#include "runtime/runtime.h"', 'sim (layer 4) may not include runtime (layer 4)'),
-    ('src/core/probe.c', '#include <czmq.h>', 'may be seen only by: main.c, runtime'),
-    ('src/sim/probe.c', '#include <zmq.h>', 'may be seen only by: main.c, runtime'),
-    ('tools/probe.c', '#include <czmq.h>', 'may be seen only by: main.c, runtime'),
+    ('src/core/probe.c', '#include <czmq.h>', 'may be seen only by: main.c, programs, runtime'),
+    ('src/sim/probe.c', '#include <zmq.h>', 'may be seen only by: main.c, programs, runtime'),
+    ('src/config/probe.c', '#include <jansson.h>', 'may be seen only by: programs, runtime'),
+    ('tools/probe.c', '#include <microhttpd.h>', 'may be seen only by: runtime'),
     ('src/train/probe.c', '#include <cblas.h>', 'may be seen only by: learn'),
     ('src/base/probe.c', '#include <lapacke.h>', 'may be seen only by: learn'),
     ('src/core/probe.c', '#include <msgpack.h>', 'may be seen only by: wire'),
@@ -50,7 +51,7 @@ ALLOWED = [
     ('src/core/probe.c', '#include "wire/message.h"\n#include "config/options.h"\n#include <math.h>\n#include "starling/options.def"'),
     ('src/core/probe.c', '/* #include <czmq.h>\n#include "sim/sim.h"\n*/\n// #include <zlib.h>'),
     ('include/starling/probe.h', '#include <stdint.h>\n#include "starling/arena.h"\n#include "errors.def"'),
-    ('tools/probe.c', '#include "sim/sim.h"\n#include <sodium.h>\n#include <time.h>'),
+    ('tools/probe.c', '#include "sim/sim.h"\n#include <sodium.h>\n#include <time.h>\n#include <czmq.h>\n#include <jansson.h>'),
 ]
 
 

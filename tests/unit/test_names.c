@@ -10,7 +10,8 @@
 
 Test(names, read_back_what_was_written_whatever_the_characters)
 {
-    char *names[] = {TEXT("age"), TEXT("blood pressure"), TEXT("a,b"), TEXT("100%"), TEXT("say \"hi\""), TEXT("tab\there"), TEXT("größe"), TEXT(""), TEXT("#x = 1")};
+    char *names[] = {TEXT("age"), TEXT("blood pressure"), TEXT("a,b"), TEXT("100%"), TEXT("say \"hi\""), TEXT("tab\there"),
+                     TEXT("größe"), TEXT(""), TEXT("#x = 1")};
     uint32_t n = sizeof names / sizeof names[0];
     struct sl_names read = {0};
 
