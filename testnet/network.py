@@ -17,7 +17,7 @@ STOP_SECONDS = 15
 NO_END = 10 ** 9                             # epochs of a node that runs until it is told to stop: with a number it leaves a summary
 LOG_LINES_SHOWN = 8
 EPOCH_LINE = re.compile(r"^\[ *[0-9.]+s\] epoch (\d+): (?!- )(.*)$")
-ALARM_LINE = re.compile(r"^\[ *[0-9.]+s\] ((?:STALLED|CLOCK|DISK): .*)$")
+ALARM_LINE = re.compile(r"^\[ *[0-9.]+s\] ((?:STALLED|UNHEALTHY|DISK): .*)$")
 
 
 class Node:

@@ -46,8 +46,8 @@ def add_network(parser, n_required=True):
     parser.add_argument("--attack", help=argparse.SUPPRESS)
 
 
-def add_common(parser):
-    parser.add_argument("--dir", default=NETWORK, help=f"folder for all that the network owns; new or empty (default {NETWORK})")
+def add_common(parser, folder=NETWORK):
+    parser.add_argument("--dir", default=folder, help=f"folder for all that the network owns; new or empty (default {folder})")
     parser.add_argument("--build", help="build folder with the programs (default build-testnet, which is made)")
     parser.add_argument("-v", "--verbose", action="store_true", help="nodes log every event, not only a line per epoch")
 
@@ -84,8 +84,7 @@ def demo_options(words):
     parser.add_argument("--epoch-length", default="2.5s", help="length of an epoch (default 2.5s)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the split and of the first model (default 1)")
     parser.add_argument("--plain", action="store_true", help="a line per epoch instead of a table that is redrawn")
-    add_common(parser)
-    parser.set_defaults(dir=DEMO)
+    add_common(parser, DEMO)
     arguments = parser.parse_args(words)
     chosen = {"nodes": 8, "data": "fashion-mnist", "split": "dirichlet:0.5", "model": "mlp:64", "aggregator": None, "test": None, "label": "last",
               "scale": "divide:255", "impute": None, "set": DEMO_SET, "netns": False, "drop": 0,
