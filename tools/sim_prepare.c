@@ -334,7 +334,7 @@ static void admit(struct plan *plan, uint32_t node)
 
 static bool make_folder(struct plan *plan, const char *path)
 {
-    if (mkdir(path, 0755) == 0 || errno == EEXIST) return true;
+    if (mkdir(path, 0700) == 0 || errno == EEXIST) return true;
 
     char sentence[SL_PATH_SIZE + 64];
     snprintf(sentence, sizeof sentence, "cannot make the folder %s (%s)", path, strerror(errno));

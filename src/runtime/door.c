@@ -12,6 +12,7 @@ enum {
     SILENT_US = 5000000,                     /* the handshake's 3 s, and 2 s for the HELLO that an honest peer sends at once */
     ALL_PER_S = 100, ALL_BURST = 200,        /* a handshake takes .6 ms of a core: at most a fifteenth of it goes to strangers */
     GROUP_PER_S = 8, GROUP_BURST = 32,
+    SITE_SIZE = 6,                           /* bytes of an IPv6 address that a site has in common: /48 */
     RUN_AHEAD = 1 << 20,                     /* bytes on their way: the kernel's buffers and a full queue of the largest messages are 640 KiB */
     RUN_AHEAD_PER_S = 8                      /* heartbeats make no message: 82 bytes in 30 s */
 };
@@ -73,11 +74,18 @@ static void fill(struct sl_door_bucket *bucket, uint32_t per_s, uint32_t burst, 
     bucket->filled_us = now_us;
 }
 
+/* Whoever has one IPv6 network of a site has 65,536 of the groups that caps count by: rates count by the site. */
+static void rate_group(const uint8_t address[16], uint8_t out[16])
+{
+    sl_door_group(address, out);
+    if (!is_v4(address)) memset(out + SITE_SIZE, 0, 16 - SITE_SIZE);
+}
+
 static struct sl_door_bucket *bucket_of(struct sl_door *door, const uint8_t address[16], uint64_t now_us)
 {
     struct sl_door_bucket *oldest = &door->groups[0];
     uint8_t group[16];
-    sl_door_group(address, group);
+    rate_group(address, group);
     for (uint32_t i = 0; i < SL_DOOR_GROUPS; i++) {
         struct sl_door_bucket *bucket = &door->groups[i];
         if (memcmp(bucket->group, group, sizeof group) == 0) return bucket;

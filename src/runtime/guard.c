@@ -145,6 +145,7 @@ static bool received_of(int descriptor, uint64_t cookie, uint64_t *out)
 
 static uint64_t accounted_of(const struct sl_guard *guard, int descriptor)
 {
+    if (descriptor < 0 || descriptor >= (int)guard->n_files) return 0;
     return atomic_load_explicit(&guard->accounted[descriptor], memory_order_relaxed);
 }
 

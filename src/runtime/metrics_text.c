@@ -89,9 +89,16 @@ static void put_epochs(FILE *file, const struct sl_glance *glance, const struct 
     put(file, "starling_sharing_radius", GAUGE, NULL, "Norm to which differences are clipped before they are shared.", status->sharing_radius);
 }
 
+/* It says something about private rows: it stays on the machine. */
+static bool is_loopback(const char *address)
+{
+    return strncmp(address, "127.", 4) == 0 || strncmp(address, "[::1]:", 6) == 0;
+}
+
 static void put_score(FILE *file, const struct sl_glance *glance, const struct sl_status *status)
 {
     double score;
+    if (!is_loopback(glance->setup->config.metrics)) return;
     if (!sl_own_score(glance->setup, &status->last_job.own, &score) || !isfinite(score)) return;
 
     char labels[64];

@@ -200,7 +200,7 @@ int sl_report_write_summary(const struct sl_glance *glance, const struct sl_stat
 
     put_summary(file, glance, status, weights);
     bool written = fclose(file) == 0;
-    int error = written ? sl_file_put(glance->setup->folder, "summary.json", text, size, 0644, false) : SL_ERROR_NO_MEMORY;
+    int error = written ? sl_file_put(glance->setup->folder, "summary.json", text, size, 0600, false) : SL_ERROR_NO_MEMORY;
     free(text);
     return error;
 }

@@ -157,6 +157,24 @@ Test(door, a_storm_from_one_group_leaves_the_others_their_share)
     cr_assert_eq(n_honest, 40);
 }
 
+Test(door, a_site_of_many_ipv6_networks_storms_as_one)
+{
+    open_door(false);
+    uint32_t n_storm = 0, n_honest = 0;
+    for (uint32_t ms = 0; ms < 4000; ms++) {
+        struct sl_caller caller = from(0, 0, 0, 0);
+        memcpy(caller.address, (uint8_t[16]){0x20, 1, 0xd, 0xb8, 0, 1, (uint8_t)(ms >> 8), (uint8_t)ms, [15] = 1}, 16);
+        if (enter(caller, ms * 1000ull) == SL_CUT_NONE) {
+            n_storm++;
+            *sl_door_find(&door, caller.descriptor) = (struct sl_caller){0};
+        }
+        if (ms % 100 == 0) n_honest += enter(from(203, 0, (uint8_t)(ms / 100), 7), ms * 1000ull) == SL_CUT_NONE;
+        next_descriptor = 10 + (next_descriptor - 10) % 900;
+    }
+    cr_assert_leq(n_storm, 32 + 4 * 8 + 1);
+    cr_assert_eq(n_honest, 40);
+}
+
 Test(door, a_storm_from_everywhere_is_slowed_down_as_a_whole)
 {
     open_door(false);
