@@ -281,6 +281,7 @@ static void sum_up(struct sl_node *node)
     slot->bits = node->config.aggregate_bits;
     slot->n_values = node->n_block;
     slot->n_members = cohort->n_members;
+    slot->radius = cohort->radius;
     memcpy(slot->cohort, cohort->id, 32);
     for (uint32_t i = 0; i < cohort->n_members; i++) memcpy(slot->members[i], cohort->members[i].id, 32);
     sl_mean_encode(cohort->ref, cohort->ref_exponent, cohort->sum, cohort->n_members, cohort->ring_exponent, node->n_block, slot->bits, slot->bytes,

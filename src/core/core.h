@@ -233,6 +233,7 @@ struct aggregate {
     uint8_t members[SL_MESH_COHORT_MAX][32];
     uint32_t bits;
     int exponent;
+    double radius;                   /* that its members shared within */
     uint8_t *body;                   /* of the AGGREGATE message */
     uint32_t body_size, body_max;
     uint8_t *bytes;                  /* canonical encoding, k * bits / 8 */
@@ -277,7 +278,7 @@ struct sl_node {
 
     struct distance distances[DISTANCES_MAX];        /* oldest first */
     uint32_t n_distances;
-    uint64_t last_merge_epoch;
+    uint64_t last_merge_epoch, anchor_epoch;         /* anchor_epoch: when the anchor moved last since START; 0 not yet */
     bool told_stalled;               /* since the last merge */
     int64_t clock_off_s;
     uint32_t clock_peers;            /* how many peers say so; 0: our clock is fine */

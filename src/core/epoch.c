@@ -70,6 +70,12 @@ static double judge_distance(const struct sl_node *node, double distance, uint32
     return 2 * one > start ? 2 * one : start;
 }
 
+/* An anchor that did not move lately says nothing about distances in the network of today: it is that of a newcomer, or of one who was away. */
+static bool anchor_is_stale(const struct sl_node *node)
+{
+    return node->anchor_epoch == 0 || node->anchor_epoch + DISTANCE_EPOCHS < node->epoch;
+}
+
 static void remember_distance(struct sl_node *node, double distance)
 {
     if (node->n_distances == DISTANCES_MAX) memmove(node->distances, node->distances + 1, sizeof(struct distance) * --node->n_distances);
@@ -191,7 +197,8 @@ static void scatter(const struct sl_node *node, const float *from, float *to)
     for (uint32_t j = 0; j < node->n_block; j++) to[node->block[j]] = from[j];
 }
 
-/* Decodes one aggregate into scratch and remembers its distance. NULL, and nothing taken, when it lies farther off than `farthest`. */
+/* Decodes one aggregate into scratch and remembers its distance; with a stale anchor the radius its cohort went by counts instead, else a newcomer would measure
+ * the way from genesis, refuse everybody by it and be refused. NULL, and nothing taken, when it lies farther off than `farthest`. */
 static const float *decode(struct sl_node *node, const struct aggregate *aggregate, double farthest)
 {
     size_t before = node->scratch.used;
@@ -205,7 +212,8 @@ static const float *decode(struct sl_node *node, const struct aggregate *aggrega
     double distance = sl_vec_distance(values, anchor, node->n_block);
     bool plausible = distance <= farthest;
     node->scratch.used = plausible ? after : before;
-    if (plausible) remember_distance(node, judge_distance(node, distance, aggregate->n_members));
+    double judged = anchor_is_stale(node) ? aggregate->radius / radius_factor : judge_distance(node, distance, aggregate->n_members);
+    if (plausible) remember_distance(node, judged);
     return plausible ? values : NULL;
 }
 
@@ -241,6 +249,7 @@ static void move_anchor(struct sl_node *node, const struct sl_input *inputs, uin
         merged[j] = n % 2 ? column[n / 2] : (column[n / 2 - 1] + column[n / 2]) / 2;
     }
     scatter(node, merged, node->anchor);
+    node->anchor_epoch = node->epoch;
 }
 
 /* As many cohorts as there are at least when all live peers found one: more could be waited for in vain, and for ever. */

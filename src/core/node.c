@@ -468,7 +468,7 @@ void sl_node_status(const struct sl_node *node, struct sl_status *out)
     out->book_tried = node->members.book.n_tried;
     out->clock_off_s = node->clock_off_s;
     out->clock_peers = node->clock_peers;
-    out->last_merge_epoch = node->last_merge_epoch;
+    out->last_merge_epoch = out->epochs_merged > 0 ? node->last_merge_epoch : 0;
     out->sharing_radius = epoch_radius(node);
     explain(node, out);
 }

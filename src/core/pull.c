@@ -315,6 +315,7 @@ static int admit(struct sl_node *node, const struct sl_envelope *envelope, const
     slot->epoch = node->epoch;
     slot->bits = proof.result.bits;
     slot->exponent = proof.result.exponent;
+    slot->radius = proof.propose.radius_q / 65536.0;
     slot->n_values = node->n_block;
     slot->body_size = (uint32_t)envelope->body_size;
     memcpy(slot->body, envelope->body, envelope->body_size);

@@ -27,6 +27,7 @@ static const struct scene scenes[] = {
     {"64-from-two-seeds", "", 64, 2, {0}, 10, 5, UINT32_MAX, 0, .8, true, 0},
     {"newcomer", "at 8e join 15\n", 16, 1, {0}, 8, 5, 15, 0, .8, true, 0},
     {"newcomer-and-dead-seed", "at 3e crash 0\nat 8e join 15\n", 16, 2, {0}, 8, 6, 15, 1, .8, false, 0},
+    {"newcomer-completes-four", "at 13e crash 0\nat 20e join 4\n", 5, 0, {"cohort.radius=1"}, 20, 7, 4, 1, .8, false, 0},
     {"newcomer-among-40", "at 8e join 39\n", 40, 2, {0}, 8, 5, 39, 0, .8, true, 0},
     {"partial-views", "", 40, 2, {"view.size=12", "merge.pulls=6"}, 15, 25, UINT32_MAX, 0, .5, false, .1},
     {"book-alone", "at 17.5e crash 0\nat 18e crash 5 for 1e\nat 18e crash 6 for 1.2e with old state\n", 12, 1, {0}, 20, 6, 5, 1, .8, false, 0},
