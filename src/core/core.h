@@ -302,6 +302,7 @@ struct sl_node {
 
 /* node.c */
 void node_trace(struct sl_node *node, enum sl_trace_type type, const uint8_t *peer, int64_t a, int64_t b, int error);
+bool node_has_left(const struct sl_node *node);         /* told to leave: it takes part no more */
 uint64_t node_phase(const struct sl_node *node, double fraction);       /* absolute time in the current epoch */
 void node_gather(const struct sl_node *node, const float *from, float *to);      /* the coordinates of the current block */
 void node_store(struct sl_node *node, enum sl_store_type type, const uint8_t *data, size_t size, uint64_t *ticket);

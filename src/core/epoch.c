@@ -123,6 +123,10 @@ void epoch_begin(struct sl_node *node, uint64_t epoch)
     node->spent = false;
     node->deadlines[DEADLINE_EPOCH] = (epoch + 1) * node->config.epoch_us;
     node_trace(node, SL_TRACE_EPOCH, NULL, 0, 0, SL_OK);
+    if (node_has_left(node)) {                      /* the partners of its last epoch have heard it by now */
+        links_close_all(node);
+        return;
+    }
 
     size_t mark = node->scratch.used;
     uint32_t *permutation = node->k < node->dim ? SL_TAKE(&node->scratch, uint32_t, node->dim) : NULL;

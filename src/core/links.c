@@ -147,7 +147,7 @@ static struct link *open_entry(struct sl_node *node, uint32_t number, const uint
 
 static struct link *dial(struct sl_node *node, const uint8_t transport_public[32], const char *address)
 {
-    if (node->actions.n_dials == DIALS_MAX || !address[0]) return NULL;
+    if (node->actions.n_dials == DIALS_MAX || !address[0] || node_has_left(node)) return NULL;
 
     struct link *link = open_entry(node, node->links.next_number, transport_public);
     if (!link) return NULL;
@@ -326,7 +326,7 @@ static void on_up(struct sl_node *node, const struct sl_event *event)
     }
     if (event->link.link < SL_LINK_INBOUND) return;     /* an answer to a dial that was given up */
 
-    link = open_entry(node, event->link.link, event->link.transport_key);
+    link = node_has_left(node) ? NULL : open_entry(node, event->link.link, event->link.transport_key);
     if (!link) {
         hang_up(node, event->link.link);
         return;

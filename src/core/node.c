@@ -23,6 +23,11 @@ uint64_t node_phase(const struct sl_node *node, double fraction)
     return node->epoch * node->config.epoch_us + (uint64_t)(fraction * (double)node->config.epoch_us);
 }
 
+bool node_has_left(const struct sl_node *node)
+{
+    return node->first_epoch == UINT64_MAX;
+}
+
 void node_gather(const struct sl_node *node, const float *from, float *to)
 {
     for (uint32_t j = 0; j < node->n_block; j++) to[j] = from[node->block[j]];
@@ -416,7 +421,7 @@ static void explain(const struct sl_node *node, struct sl_status *out)
 {
     uint64_t since = node->epoch - node->last_merge_epoch;
     bool is_settled = node->started && node->now_us - node->members.started_us >= node->config.epoch_us;
-    if (node->first_epoch == UINT64_MAX) {
+    if (node_has_left(node)) {
         say(out->reason, sizeof out->reason, (const char *[]){"it was told to leave", NULL}, (uint64_t[]){0});
     } else if (node->first_epoch > node->epoch + 1) {
         say(out->reason, sizeof out->reason, (const char *[]){"its state was saved # epochs in the future: check the clock", NULL},

@@ -34,6 +34,7 @@ static enum sl_trouble trouble_of(const struct sl_glance *glance, const struct s
 {
     if (glance->state_failing) return SL_TROUBLE_DISK;
     if (status->clock_peers > 0) return SL_TROUBLE_CLOCK;            /* the core has judged: farther off than an epoch */
+    if (glance->leaving) return SL_TROUBLE_STALLED;                  /* at any age: it does not come back by itself */
     return status->stalled && status->epochs_seen >= SL_HEALTH_YOUNG_EPOCHS ? SL_TROUBLE_STALLED : SL_TROUBLE_NONE;
 }
 

@@ -338,6 +338,8 @@ class OneNode(unittest.TestCase):
         time.sleep(0.8)
         self.assertEqual(ask(self.node, "status")[0]["epoch"]["trained"], trained)
         self.assertIn("left", " ".join(ask(self.node, "health")[0]["warnings"]))
+        self.assertFalse(ask(self.node, "health")[0]["healthy"])
+        self.assertIn("leave", ask(self.node, "health")[0]["reason"])
         stop(process)
         self.assertEqual(process.returncode, 0)
         self.assertFalse(os.path.exists(os.path.join(self.node, "control.sock")))

@@ -865,4 +865,9 @@ Test(formation, does_not_act_after_it_was_told_to_leave)
     cr_assert_eq(n_joins() + stage_count(stage, SL_MESSAGE_PROPOSE), 0);
     cr_assert(stage_status(stage).stalled);
     cr_assert_str_eq(stage_status(stage).reason, "it was told to leave");
+    cr_assert_eq(stage_status(stage).links_up, 0, "its peers notice");
+    uint32_t n_dials = stage->n_dials;
+    stage_connect(stage, 1);
+    cr_assert_eq(stage_status(stage).links_up, 0, "and nobody comes back");
+    cr_assert_eq(stage->n_dials, n_dials);
 }
