@@ -347,7 +347,8 @@ static void on_down(struct sl_node *node, const struct sl_event *event)
     if (!is_named) return;
 
     struct sl_view_peer *peer = sl_view_find(&node->view, id);
-    node_trace(node, SL_TRACE_LINK_DOWN, id, 0, 0, SL_OK);
+    bool is_news = !was_dialing || (peer && sl_view_is_live(peer));         /* the dead are probed on and on */
+    if (is_news) node_trace(node, SL_TRACE_LINK_DOWN, id, 0, 0, SL_OK);
     if (links_to(node, id) || is_dialing(node, id)) return;         /* another connection to the same peer lives */
 
     drop_waiting(node, id);

@@ -441,6 +441,9 @@ static void explain(const struct sl_node *node, struct sl_status *out)
     } else if (is_settled && links_count_known(node) == 0 && node->config.n_seeds > 0) {
         say(out->reason, sizeof out->reason, (const char *[]){"no peer reachable: # of", " # seeds answer", NULL},
             (uint64_t[]){membership_count_seeds(node), node->config.n_seeds});
+    } else if (merges_nothing(node) && out->peers_live + 1 >= node->config.cohort_min_size) {
+        say(out->reason, sizeof out->reason, (const char *[]){"nothing merged for # epochs", " though # peers are reachable: no cohort was agreed", NULL},
+            (uint64_t[]){since, out->peers_live});
     } else if (merges_nothing(node)) {
         say(out->reason, sizeof out->reason, (const char *[]){"nothing merged for # epochs:", " # peers reachable,", " # needed for a cohort", NULL},
             (uint64_t[]){since, out->peers_live, node->config.cohort_min_size - 1});
