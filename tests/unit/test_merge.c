@@ -264,6 +264,7 @@ Test(merge, estimates_the_radius_from_aggregates_within_the_limits)
     open_stage("mean", NULL);
     cr_assert_float_eq(stage_status(stage).sharing_radius, 8, 1e-12, "cohort.radius before the first aggregate");
     for (int j = 0; j < DIM; j++) stage->node->anchor[j] = 0;
+    stage->node->anchor_epoch = stage_epoch(stage);
     merge_four(1, 1, 1, 1);
     double n_nodes = stage_status(stage).peers_live + 1.0;
     cr_assert_float_eq(stage_status(stage).sharing_radius, 1.5 * sqrt(DIM) / sqrt(1 - 1 / n_nodes), 1e-2);
@@ -282,12 +283,27 @@ Test(merge, keeps_the_start_radius_where_one_cohort_is_nearly_the_whole_network)
     for (uint32_t i = 1; i < stage->node->view.n_peers; i++) stage->node->view.peers[i].misses = SL_VIEW_MISSES_DEAD;
     stage_to_phase(stage, .9);
     memcpy(stage->node->anchor, (float[DIM]){0}, sizeof(float[DIM]));
+    stage->node->anchor_epoch = stage_epoch(stage);
     put_aggregate(0, 0);
     stage->node->pulls.slots[OWN_SLOTS].n_members = 2;
 
     stage_to_phase(stage, .98);
 
     cr_assert_float_eq(stage_status(stage).sharing_radius, stage->config.cohort_radius, 1e-9, "a mean that stands still says nothing of its members");
+}
+
+Test(merge, goes_by_the_radius_of_others_while_its_own_anchor_is_old)
+{
+    open_stage("mean", NULL);
+    stage_to_phase(stage, .9);
+    for (int j = 0; j < DIM; j++) stage->node->anchor[j] = 1e3f;         /* a newcomer's genesis, far from where the network is */
+    put_aggregate(0, 1);
+    stage->node->pulls.slots[OWN_SLOTS].radius = 3;
+    cr_assert_eq(stage->node->anchor_epoch, 0);
+
+    stage_to_phase(stage, .98);
+
+    cr_assert_float_eq(stage_status(stage).sharing_radius, 3, 1e-9);
 }
 
 Test(merge, takes_the_lower_middle_distance_for_its_radius)
@@ -315,7 +331,7 @@ Test(merge, says_in_words_why_nothing_moves)
 
     struct sl_status status = stage_status(stage);
     char expected[SL_REASON_MAX];
-    snprintf(expected, sizeof expected, "nothing merged for 7 epochs though %u peers are reachable: no cohort was agreed", status.peers_live);
+    snprintf(expected, sizeof expected, "nothing merged for 7 epochs: %u peers reachable, 3 needed for a cohort", status.peers_live);
     cr_assert(status.stalled);
     cr_assert_str_eq(status.reason, expected);
 }
