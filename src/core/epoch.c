@@ -134,6 +134,7 @@ void epoch_begin(struct sl_node *node, uint64_t epoch)
     node->scratch.used = mark;
 
     membership_on_epoch(node);
+    links_check_clock(node);
     sl_view_turn(&node->view, node->config.network_id, epoch, node->self->id);
     links_on_epoch(node);
     node->deadlines[DEADLINE_PULL] = node_phase(node, node->config.phase_result);
