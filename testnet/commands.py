@@ -32,21 +32,34 @@ def nodes_named(network, text):
     return [network.nodes[i] for i in sorted(set(numbers))]
 
 
-def on_nodes(name, what, example, act):
+def nodes_for(network, name, text):
+    """Those that a command is for. All of them are looked at before anything is done to the first: `all` means all that it can be done to."""
+    obstacles = [(node, faults.obstacle(network, node, name)) for node in nodes_named(network, text)]
+    wrong = [f"{node.name} {why}" for node, why in obstacles if why]
+    if wrong and (text != "all" or len(wrong) == len(obstacles)):
+        raise Refusal("; ".join(wrong[:4]) + (f"; and so on, {len(wrong)} nodes" if len(wrong) > 4 else "") + ": nothing was done")
+    return [node for node, why in obstacles if not why]
+
+
+def on_nodes(name, what, example, act, check=lambda network: None):
     """A command that does one thing to the nodes it names."""
     def command(words):
-        arguments = simple_options(name, words, what, example, ("NODES", "4, 0-3, 1,5 or all, numbered from 0"))
+        arguments = simple_options(name, words, what, example, ("NODES", f"4, 0-3, 1,5 or all (those that {name} can be used on), numbered from 0"))
         network = Network(arguments.dir)
-        for node in nodes_named(network, arguments.what):
+        check(network)
+        for node in nodes_for(network, name, arguments.what):
             act(network, node, arguments)
             print(network.facts["deeds"][-1]["text"])
         return 0
     return command
 
 
-def restart_node(network, node, arguments):
+def check_goes_on(network):
     if network.facts["stopped"]:
         raise Refusal("this network has ended: `testnet up` starts a new one")
+
+
+def restart_node(network, node, arguments):
     if not faults.restart(network, node, arguments.state):
         raise Refusal(f"the network's epochs are over: {node.name} would have nothing to do")
 
@@ -55,7 +68,7 @@ kill = on_nodes("kill", "Ends nodes as a power failure would: kill -9.", "testne
 pause = on_nodes("pause", "Stops nodes where they are (SIGSTOP), until `resume`.", "testnet/testnet pause 2,5",
                  lambda network, node, _: faults.pause(network, node))
 resume = on_nodes("resume", "Lets paused nodes go on.", "testnet/testnet resume all", lambda network, node, _: faults.resume(network, node))
-restart = on_nodes("restart", "Brings dead nodes back, with the state on their disk.", "testnet/testnet restart 3", restart_node)
+restart = on_nodes("restart", "Brings dead nodes back, with the state on their disk.", "testnet/testnet restart 3", restart_node, check_goes_on)
 
 
 def partition(words):
@@ -121,13 +134,13 @@ def status(words):
     arguments = simple_options("status", words, "A line per node: is it alive, what has it learned, whom does it see?", "testnet/testnet status")
     network = Network(arguments.dir)
     rows = rows_of(network)
+    cut = "" if network.facts["stopped"] else isolation.describe(network.facts["faults"])
     if arguments.json:
-        print(json.dumps({"schema_version": 1, "status": "ok", "data": {"nodes": rows, "faults": isolation.describe(network.facts["faults"])}}, indent=1))
+        print(json.dumps({"schema_version": 1, "status": "ok", "data": {"nodes": rows, "faults": cut}}, indent=1))
         return 0
     settings = network.facts["settings"]
     print(f"{network.folder}: {len(network.running())} of {len(network.nodes)} nodes run, {settings['model']} on {settings['data']}, {settings['split']}")
     print(PRIVACY)
-    cut = isolation.describe(network.facts["faults"])
     if cut:
         print(f"in force: {cut}")
     print()
@@ -135,10 +148,19 @@ def status(words):
     widths = [max(len(line[i]) for line in table) for i in range(len(COLUMNS))]
     for line in table:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
-    for row in rows:
-        if row["health"]:
-            print(f"{row['node']}: {row['health']}")
+    tell_health(rows)
     return 0
+
+
+def tell_health(rows):
+    """What is wrong, and with whom: the same trouble of many nodes is one line."""
+    ill = {}
+    for number, row in enumerate(rows):
+        if row["health"]:
+            ill.setdefault(row["health"], []).append(number)
+    for reason, numbers in ill.items():
+        many = "all nodes" if len(numbers) == len(rows) else f"nodes {isolation.spans(numbers)}"
+        print(f"{rows[numbers[0]]['node'] if len(numbers) == 1 else many}: {reason}")
 
 
 def logs(words):
@@ -168,8 +190,8 @@ def make_report(words):
     if arguments.json:
         print(json.dumps(made, indent=1))
         return 0
-    if network.running():
-        print(f"{len(network.running())} nodes are still learning: the score on the test data is measured when they end")
+    if made.get("running"):
+        print("the score on the test data is measured when the nodes end")
     report.tell(network, made, path, print)
     return 0
 

@@ -16,9 +16,26 @@ NO_WIRES = "this network runs on loopback, where nothing can be cut: start it wi
 BY_SCENARIO = "crashed by the scenario"
 
 
+def obstacle(network, node, name):
+    """Why a command cannot be used on a node, or None."""
+    is_running, is_paused = network.is_running(node), network.entry(node)["paused"]
+    if name == "restart":
+        return "is running" if is_running else None
+    if not is_running:
+        return "is not running"
+    if name == "pause":
+        return "is paused already" if is_paused else None
+    return "is not paused" if name == "resume" and not is_paused else None
+
+
+def refuse_obstacle(network, node, name):
+    why = obstacle(network, node, name)
+    if why:
+        raise Refusal(f"{node.name} {why}")
+
+
 def kill(network, node, how="killed by testnet"):
-    if not network.is_running(node):
-        raise Refusal(f"{node.name} is not running")
+    refuse_obstacle(network, node, "kill")
     network.set_entry(node, ended=how)
     network.signal(node, signal.SIGKILL)
     if node.process:
@@ -41,8 +58,7 @@ def put_state(node, kind):
 
 def restart(network, node, kind="current"):
     """Brings a dead node back; False when its time is over."""
-    if network.is_running(node):
-        raise Refusal(f"{node.name} is running")
+    refuse_obstacle(network, node, "restart")
     put_state(node, kind)
     if not network.start_node(node):
         return False
@@ -58,8 +74,7 @@ def join(network, node):
 
 
 def pause(network, node):
-    if network.entry(node)["paused"]:
-        raise Refusal(f"{node.name} is paused already")
+    refuse_obstacle(network, node, "pause")
     if not network.signal(node, signal.SIGSTOP):
         raise Refusal(f"{node.name} is not running")
     network.set_entry(node, paused=True)
@@ -67,8 +82,7 @@ def pause(network, node):
 
 
 def resume(network, node):
-    if not network.entry(node)["paused"]:
-        raise Refusal(f"{node.name} is not paused")
+    refuse_obstacle(network, node, "resume")
     network.set_entry(node, paused=False)
     if not network.signal(node, signal.SIGCONT):
         raise Refusal(f"{node.name} is not running")

@@ -3,6 +3,7 @@
 
 import argparse
 import os
+import re
 import shutil
 
 import isolation
@@ -46,8 +47,8 @@ def add_network(parser, n_required=True):
     parser.add_argument("--attack", help=argparse.SUPPRESS)
 
 
-def add_common(parser, folder=NETWORK):
-    parser.add_argument("--dir", default=folder, help=f"folder for all that the network owns; new or empty (default {folder})")
+def add_common(parser, folder=NETWORK, which="new or empty"):
+    parser.add_argument("--dir", default=folder, help=f"folder for all that the network owns; {which} (default {folder})")
     parser.add_argument("--build", help="build folder with the programs (default build-testnet, which is made)")
     parser.add_argument("-v", "--verbose", action="store_true", help="nodes log every event, not only a line per epoch")
 
@@ -84,7 +85,7 @@ def demo_options(words):
     parser.add_argument("--epoch-length", default="2.5s", help="length of an epoch (default 2.5s)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the split and of the first model (default 1)")
     parser.add_argument("--plain", action="store_true", help="a line per epoch instead of a table that is redrawn")
-    add_common(parser, DEMO)
+    add_common(parser, DEMO, "new, empty, or of a network that has ended, which is replaced")
     arguments = parser.parse_args(words)
     chosen = {"nodes": 8, "data": "fashion-mnist", "split": "dirichlet:0.5", "model": "mlp:64", "aggregator": None, "test": None, "label": "last",
               "scale": "divide:255", "impute": None, "set": DEMO_SET, "netns": False, "drop": 0,
@@ -108,6 +109,7 @@ def check_network(arguments, may_replace=False):
     arguments.scenario = os.path.abspath(arguments.scenario) if arguments.scenario else None
     arguments.plan = plan_from(vars(arguments), arguments.nodes, arguments.epochs, arguments.epoch_seconds)
     check_isolation(arguments)
+    check_words(arguments)
     check_folder(arguments.dir, may_replace)
     return arguments
 
@@ -145,6 +147,19 @@ def check_isolation(arguments):
             asker = f"--delay {arguments.delay}" if arguments.delay else f"{arguments.scenario}:{late.line}: delay"
             raise Refusal(f"{asker} is refused: {reason}")
     arguments.netns = True
+
+
+def check_words(arguments):
+    """What can be seen before anything is built or made: settings are settings, files are there."""
+    for setting in arguments.set:
+        if not re.match(r"^[a-z_.]+=", setting):
+            raise Refusal(f"--set {setting}: must be KEY=VALUE, like train.lr=0.05")
+    for option, text in (("--data", arguments.data), ("--test", arguments.test)):
+        if not text or text == "fashion-mnist" or os.path.exists(text):
+            continue
+        for path in re.sub(r":(train|test)$", "", text).split(","):
+            if path != "fashion-mnist" and not os.path.exists(path):
+                raise Refusal(f"{option} {text}: there is no file {path}; give a table, a folder of IDX files, or fashion-mnist")
 
 
 def check_folder(folder, may_replace):

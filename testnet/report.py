@@ -7,6 +7,7 @@ import platform
 import shlex
 import time
 
+import control
 import gather
 import page
 from live import number
@@ -69,23 +70,38 @@ def fill_last(network, gatherer, summaries):
             continue
         for key in ("bytes_sent", "bytes_received"):
             unknown = [epoch for epoch, facts in epochs.items() if facts.get(key) is None]
-            if unknown == [max(epochs)] and len(epochs) > 1:
+            if len(epochs) > 1 and unknown == [max(epochs)]:
                 epochs[unknown[0]][key] = max(0, summary[key] - sum(facts[key] for epoch, facts in epochs.items() if epoch != unknown[0]))
+
+
+def counts_of_the_living(network, gatherer):
+    """Of each node that runs, in the words of a summary: its epochs are known from its log; its cohorts only to itself, so a paused node's are missing."""
+    living = network.running()
+    folders = [None if network.entry(node)["paused"] else node.folder for node in living]
+    counts = []
+    for node, answer in zip(living, control.ask_all(folders, "status")):
+        cohorts = (answer or {}).get("cohorts", {})
+        epochs = [facts for epoch, facts in gatherer.of(node).items() if epoch >= network.facts["first_epoch"]]
+        counts.append({"epochs": len(epochs), "epochs_with_aggregate": sum(facts.get("aggregate", False) for facts in epochs),
+                       "cohorts_completed": cohorts.get("completed", 0), "cohorts_void": cohorts.get("void", 0)})
+    return counts
 
 
 def collect(network, gatherer, wall_seconds):
     summaries = read_summaries(network)
     fill_last(network, gatherer, summaries)
+    living = counts_of_the_living(network, gatherer)
+    counts = list(summaries.values()) + living
     facts, score = network.facts, network.facts["settings"]["score"]
     known = [summary[score] for summary in summaries.values() if summary[score] is not None]
     report = {
         "schema_version": 1,
         score: spread(known, high_is_good=score == "accuracy"),
         "nodes": [node_entry(network, node, summaries[node.name], score) for node in network.nodes if node.name in summaries],
-        "cohorts": {"completed": sum(summary["cohorts_completed"] for summary in summaries.values()),
-                    "void": sum(summary["cohorts_void"] for summary in summaries.values())},
-        "node_epochs": {"with_aggregate": sum(summary["epochs_with_aggregate"] for summary in summaries.values()),
-                        "total": sum(summary["epochs"] for summary in summaries.values())},
+        "cohorts": {"completed": sum(count["cohorts_completed"] for count in counts),
+                    "void": sum(count["cohorts_void"] for count in counts)},
+        "node_epochs": {"with_aggregate": sum(count["epochs_with_aggregate"] for count in counts),
+                        "total": sum(count["epochs"] for count in counts)},
         "wall_s": round(wall_seconds, 3),
         "epochs": [series_of(gatherer, node, facts["first_epoch"]) for node in network.nodes],
         "run": {"command": "testnet/testnet " + shlex.join(facts["command"]), "began": facts["begin"], "epoch_s": facts["epoch_seconds"],
@@ -93,6 +109,8 @@ def collect(network, gatherer, wall_seconds):
                 "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
                 "settings": facts["settings"], "deeds": facts["deeds"]},
     }
+    if living:
+        report["running"] = len(living)
     died = [{"node": node.name, "how": network.death(node)} for node in network.nodes if network.death(node)]
     if died:
         report["died"] = died
@@ -132,7 +150,9 @@ def tell(network, report, path, say):
     numbers = report[score]
     if numbers["mean"] is not None:
         say(f"{score} on the test data: " + ", ".join(f"{key.replace('_', ' ')} {value:.4f}" for key, value in numbers.items()))
-    say(f"{len(report['nodes'])} of {len(network.nodes)} nodes finished; cohorts: {report['cohorts']['completed']} completed, "
+    n_nodes, n_running = len(network.nodes), report.get("running", 0)
+    state = f"{n_running} of {n_nodes} nodes are still learning; so far" if n_running else f"{len(report['nodes'])} of {n_nodes} nodes finished"
+    say(f"{state}; cohorts: {report['cohorts']['completed']} completed, "
         f"{report['cohorts']['void']} void; {report['node_epochs']['with_aggregate']} of {report['node_epochs']['total']} "
         f"node epochs with an aggregate; {report['wall_s']:.1f} s")
     say(f"report: {os.path.join(network.folder, 'report.json')}")

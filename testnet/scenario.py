@@ -87,20 +87,22 @@ class Line:
         return sorted(set(nodes))
 
     def take_groups(self):
-        wanted = "a share such as 0.5, or groups of nodes such as 0-3/4-7"
+        wanted = "a share such as 0.5, or groups of nodes such as 0-3/4-7, no node in two of them"
         word = self.next()
         if "/" not in (word or ""):
             self.words.insert(0, word or "")
             share = self.take_share(wanted)
             return [int(i >= share * self.n_nodes) for i in range(self.n_nodes)]
-        groups = [0] * self.n_nodes
+        groups = [None] * self.n_nodes
         for number, part in enumerate(word.split("/")):
             nodes = self.nodes_in(part)
             if nodes is None:
                 raise Misfit(word, wanted)
             for node in nodes:
+                if groups[node] not in (None, number):
+                    raise Misfit(word, wanted)
                 groups[node] = number
-        return groups
+        return [group or 0 for group in groups]
 
     def take_pair(self):
         pair = []

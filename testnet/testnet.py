@@ -3,6 +3,7 @@
 
 import json
 import os
+import shutil
 import sys
 
 import commands
@@ -24,6 +25,27 @@ SCRIPT = "testnet/testnet"
 def make_network(arguments, words, say):
     """The folder of a network that has not been started."""
     programs = find_programs(arguments.build)
+    was_there = os.path.isdir(arguments.dir)
+    try:
+        return fill_folder(arguments, words, programs, say)
+    except BaseException:                    # no state file yet: nothing would know what to do with a half-made folder
+        empty_folder(arguments.dir, was_there)
+        raise
+
+
+def empty_folder(folder, stays):
+    """It was new or empty before."""
+    if not stays:
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    for entry in os.scandir(folder):
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path, ignore_errors=True)
+        else:
+            os.remove(entry.path)
+
+
+def fill_folder(arguments, words, programs, say):
     data = prepare(arguments, programs, say)
     tag = isolation.new_tag() if arguments.netns else None
     if tag:

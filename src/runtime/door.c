@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "overlay/descriptor.h"
 
 enum {
     PER_ADDRESS = 2, PER_GROUP = 4,          /* that have spoken; twice that with those that have not: a peer that restarts leaves an old one behind */
@@ -32,12 +33,9 @@ void sl_door_group(const uint8_t address[16], uint8_t out[16])
 
 bool sl_door_is_local(const uint8_t address[16])
 {
-    static const uint8_t loopback[16] = {[15] = 1};
-    const uint8_t *v4 = address + 12;
-    if (is_v4(address))
-        return v4[0] == 127 || v4[0] == 10 || (v4[0] == 172 && (v4[1] & 0xf0) == 16) || (v4[0] == 192 && v4[1] == 168) || (v4[0] == 169 && v4[1] == 254);
-    bool is_private = (address[0] & 0xfe) == 0xfc, is_of_the_link = address[0] == 0xfe && (address[1] & 0xc0) == 0x80;
-    return is_private || is_of_the_link || memcmp(address, loopback, sizeof loopback) == 0;
+    struct sl_address plain = {0};
+    memcpy(plain.ip, address, sizeof plain.ip);
+    return sl_address_is_local(&plain);
 }
 
 const char *sl_cut_name(enum sl_cut cut)

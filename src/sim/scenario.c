@@ -98,13 +98,22 @@ static bool read_node(const struct parser *parser, const char **text, uint32_t *
     return true;
 }
 
-/* "4", "0-3", "1,5,7-9", "all", up to the end or a slash: these nodes get `mark`. False if it is nothing of the kind. */
+/* False if one of them has another mark already. */
+static bool mark_nodes(uint8_t *groups, uint32_t first, uint32_t last, uint8_t mark)
+{
+    for (uint32_t i = first; i <= last; i++) {
+        if (groups[i] != 0 && groups[i] != mark) return false;
+        groups[i] = mark;
+    }
+    return true;
+}
+
+/* "4", "0-3", "1,5,7-9", "all", up to the end or a slash: these nodes get `mark`. False if it is nothing of the kind, or names a node again that has another. */
 static bool read_nodes(const struct parser *parser, const char **text, uint8_t mark, uint8_t *groups)
 {
     if (strcmp(*text, "all") == 0) {
-        memset(groups, mark, parser->n_nodes);
         *text += 3;
-        return true;
+        return mark_nodes(groups, 0, parser->n_nodes - 1, mark);
     }
     for (;;) {
         uint32_t first, last;
@@ -114,7 +123,7 @@ static bool read_nodes(const struct parser *parser, const char **text, uint8_t m
             ++*text;
             if (!read_node(parser, text, &last) || last < first) return false;
         }
-        for (uint32_t i = first; i <= last; i++) groups[i] = mark;
+        if (!mark_nodes(groups, first, last, mark)) return false;
         if (**text != ',') return **text == 0 || **text == '/';
         ++*text;
     }
@@ -133,7 +142,7 @@ static int take_nodes(struct parser *parser, struct sl_fault *fault)
 /* A share of the nodes, or lists of nodes separated by slashes. */
 static int take_groups(struct parser *parser, struct sl_fault *fault)
 {
-    static const char *const wanted = "a share such as 0.5, or groups of nodes such as 0-3/4-7";
+    static const char *const wanted = "a share such as 0.5, or groups of nodes such as 0-3/4-7, no node in two of them";
     const char *word = next(parser), *at = word;
     fault->groups = calloc(parser->n_nodes, 1);
     if (!fault->groups) return refuse(parser, word, "more memory", SL_ERROR_NO_MEMORY);
@@ -146,12 +155,14 @@ static int take_groups(struct parser *parser, struct sl_fault *fault)
         for (uint32_t i = 0; i < parser->n_nodes; i++) fault->groups[i] = i >= fault->value * parser->n_nodes;
         return SL_OK;
     }
-    for (uint32_t group = 0; group < GROUPS_MAX; group++) {
-        if (!read_nodes(parser, &at, (uint8_t)group, fault->groups)) break;
-        if (!*at) return SL_OK;
-        at++;
+    bool ended = false;
+    for (uint32_t mark = 1; mark <= GROUPS_MAX && !ended; mark++) {
+        if (!read_nodes(parser, &at, (uint8_t)mark, fault->groups)) break;
+        ended = *at++ == 0;
     }
-    return refuse(parser, word, wanted, SL_ERROR_OUT_OF_RANGE);
+    if (!ended) return refuse(parser, word, wanted, SL_ERROR_OUT_OF_RANGE);
+    for (uint32_t i = 0; i < parser->n_nodes; i++) fault->groups[i] -= fault->groups[i] > 0;     /* who is not named is in the first */
+    return SL_OK;
 }
 
 static int take_pair(struct parser *parser, struct sl_fault *fault)

@@ -3,6 +3,7 @@
 
 import argparse
 import glob
+import io
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from unittest import mock
 from kit import BUILD, ROOT, SIMULATOR, TESTNET, call, write_toy
 
 sys.path.insert(0, os.path.join(ROOT, "testnet"))
+import commands  # noqa: E402
 import isolation  # noqa: E402
 import live  # noqa: E402
 import options  # noqa: E402
@@ -199,18 +201,25 @@ class Testnet(unittest.TestCase):
 
         self.assertTrue(wait_until(lambda: all(row["epoch"] for row in rows()), 20))
         self.assertEqual([row["state"] for row in rows()], ["running"] * 4)
+        self.assertIn("4 of 4 nodes are still learning", call(TESTNET, "report", "--dir", net).stdout)
+        report = read_json(net, "report.json")
+        self.assertEqual(report["running"], 4)
+        self.assertGreaterEqual(report["node_epochs"]["total"], 4)
         again = call(*words_for(self.folder.name, "net", 4, "up"))
         self.assertEqual(again.returncode, 4)
         self.assertIn("4 nodes run in it", again.stderr)
 
         self.assertEqual(call(TESTNET, "pause", "1", "--dir", net).returncode, 0)
         self.assertEqual(rows()[1]["state"], "paused")
-        self.assertIn("paused already", call(TESTNET, "pause", "1", "--dir", net).stderr)
-        self.assertEqual(call(TESTNET, "resume", "1", "--dir", net).returncode, 0)
+        self.assertIn("paused already", call(TESTNET, "pause", "0-1", "--dir", net).stderr)
+        self.assertEqual([row["state"] for row in rows()], ["running", "paused", "running", "running"], "all or nothing")
+        self.assertEqual(call(TESTNET, "resume", "all", "--dir", net).stdout, "n001 resumed\n")
+        self.assertIn("n000 is not paused", call(TESTNET, "resume", "all", "--dir", net).stderr)
         self.assertEqual(call(TESTNET, "kill", "n002", "--dir", net).returncode, 0)
         self.assertFalse(is_alive(pids[2]))
         self.assertEqual([row["state"] for row in rows()], ["running", "running", "killed by testnet", "running"])
-        self.assertEqual(call(TESTNET, "restart", "2", "--dir", net).returncode, 0)
+        self.assertEqual(call(TESTNET, "restart", "1-2", "--dir", net).returncode, 4)
+        self.assertEqual(call(TESTNET, "restart", "all", "--dir", net).stdout, "n002 back\n")
         self.assertEqual(rows()[2]["state"], "running")
 
         cut = call(TESTNET, "partition", "0-1/2-3", "--dir", net)
@@ -228,6 +237,30 @@ class Testnet(unittest.TestCase):
                          ["n001 paused", "n001 resumed", "n002 killed", "n002 back"])
         self.assertEqual(call(TESTNET, "clean", "--dir", net).returncode, 0)
         self.assertFalse(os.path.exists(net))
+
+    def test_a_network_can_be_taken_down_as_soon_as_it_is_up(self):
+        net = os.path.join(self.folder.name, "net")
+        done = call(*words_for(self.folder.name, "net", 2, "up", "--epoch-length", "10s"))
+        self.addCleanup(call, TESTNET, "down", "--dir", net)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+        self.assertEqual(call(TESTNET, "report", "--dir", net).returncode, 0)
+        down = call(TESTNET, "down", "--dir", net)
+
+        self.assertEqual((down.returncode, down.stderr), (0, ""))
+        self.assertIn("stopped 2 nodes", down.stdout)
+        self.assertTrue(os.path.exists(os.path.join(net, "report.html")))
+
+    def test_a_start_that_is_refused_leaves_nothing_behind(self):
+        net, there = os.path.join(self.folder.name, "net"), os.path.join(self.folder.name, "there")
+        os.mkdir(there)
+        for name, folder in (("net", net), ("there", there)):
+            done = call(*words_for(self.folder.name, name, 2, "up", "--set", "foo=1"))
+            self.addCleanup(call, TESTNET, "down", "--dir", folder)
+            self.assertEqual(done.returncode, 4, done.stderr)
+            self.assertIn("foo", done.stderr)
+        self.assertFalse(os.path.exists(net))
+        self.assertEqual(os.listdir(there), [])
 
     def test_a_demo_shows_its_table_plot_and_page_and_leaves_nothing_running(self):
         if not os.path.isdir(FASHION):
@@ -264,6 +297,7 @@ class Testnet(unittest.TestCase):
         self.assertIn("in force: partition 0-1 | 2-3", call(TESTNET, "status", "--dir", net).stdout)
         self.assertEqual(call(TESTNET, "heal", "--dir", net).returncode, 0)
         self.assertNotIn("in force", call(TESTNET, "status", "--dir", net).stdout)
+        self.assertEqual(call(TESTNET, "partition", "0/1-3", "--dir", net).returncode, 0)
         process.kill()
         process.communicate(timeout=10)
         self.assertTrue(all(is_alive(pid) for pid in pids))
@@ -273,6 +307,7 @@ class Testnet(unittest.TestCase):
         self.assertIn("stopped 4 nodes", down.stdout, down.stderr)
         self.assertEqual([pid for pid in pids if is_alive(pid)], [])
         self.assertNotIn(tag, call("ip", "netns", "list").stdout)
+        self.assertNotIn("in force", call(TESTNET, "status", "--dir", net).stdout)
 
     def test_a_network_in_the_background_has_somebody_who_carries_its_scenario_out(self):
         net, path = os.path.join(self.folder.name, "net"), os.path.join(self.folder.name, "faults.conf")
@@ -315,6 +350,7 @@ class Testnet(unittest.TestCase):
                                 (["run", *network, "--epoch-length", "2 parsecs"], "--epoch-length"),
                                 (["run", *network, "--attack", "sign-flip:3"], "not part of this version"),
                                 (["run", *network, "--drop", "2"], "a share from 0 to 1"),
+                                (["run", *network, "--set", "foo"], "must be KEY=VALUE"), (["run", *network, "--test", "y"], "there is no file x"),
                                 (["up", *network, "--scenario", "/nowhere.conf"], "cannot read the scenario"),
                                 (["status", *none], "holds no testnet"), (["kill", "1", *none], "holds no testnet")]:
             done = call(TESTNET, *words)
@@ -354,7 +390,7 @@ class Scenarios(unittest.TestCase):
 
     def test_both_refuse_the_same_lines_in_the_same_words(self):
         for line in ("on 1s heal", "at 1 heal", "at 1s explode", "at 1s crash 8", "at 1s crash 3-1", "at 1s crash 1 during 3s", "at 1s loss 1.5",
-                     "at 1s partition 0-3/4-8", "at 1s partition 2", "at 1s one-way 1", "at 1s heal now", "at 1s restart 1 for 2s",
+                     "at 1s partition 0-3/4-8", "at 1s partition 0/0", "at 1s partition 0-4/4-7", "at 1s partition 2", "at 1s one-way 1", "at 1s heal now", "at 1s restart 1 for 2s",
                      "at 1s crash 1 with new state", "at 1s delay 5"):
             with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
                 file.write(f"\n{line}\n")
@@ -397,6 +433,12 @@ class Isolation(unittest.TestCase):
 
 
 class Report(unittest.TestCase):
+    def test_the_same_trouble_of_many_nodes_is_one_line(self):
+        for reasons, lines in [(["starting"] * 3, "all nodes: starting\n"), (["a", None, "a", "b"], "nodes 0,2: a\nn003: b\n"), ([None], "")]:
+            with mock.patch("sys.stdout", new_callable=io.StringIO) as output:
+                commands.tell_health([{"node": f"n{i:03d}", "health": reason} for i, reason in enumerate(reasons)])
+            self.assertEqual(output.getvalue(), lines)
+
     def report(self):
         nodes = [{"id": "00" * 32, "accuracy": 0.9, "own_accuracy": None, "epochs": 2, "bytes_sent": 10, "bytes_received": 20, "cpu_s": 0.1,
                   "rss_max_bytes": 1000, "signature_checks": 3, "name": "<n000>", "rows": 3, "classes": {"0": 1, "<b>": 2}}]

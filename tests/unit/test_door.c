@@ -84,6 +84,7 @@ Test(door, knows_what_is_local_and_what_is_a_group)
     static const struct { uint8_t address[16]; bool local; } rows[] = {
         {{[10] = 0xff, 0xff, 127, 9, 9, 9}, true},   {{[10] = 0xff, 0xff, 10, 1, 2, 3}, true},     {{[10] = 0xff, 0xff, 172, 31, 0, 1}, true},
         {{[10] = 0xff, 0xff, 172, 32, 0, 1}, false}, {{[10] = 0xff, 0xff, 192, 168, 0, 1}, true},  {{[10] = 0xff, 0xff, 169, 254, 0, 1}, true},
+        {{[10] = 0xff, 0xff, 100, 64, 0, 1}, true},  {{[10] = 0xff, 0xff, 100, 128, 0, 1}, false},
         {{[10] = 0xff, 0xff, 8, 8, 8, 8}, false},    {{[15] = 1}, true},                           {{0xfd, 1}, true},
         {{0xfe, 0x80, [15] = 9}, true},              {{0xfe, 0xc0, [15] = 9}, false},              {{0x20, 1, 0x0d, 0xb8, [15] = 1}, false}};
     for (uint32_t i = 0; i < sizeof rows / sizeof rows[0]; i++) cr_assert_eq(sl_door_is_local(rows[i].address), rows[i].local, "row %u", i);

@@ -121,7 +121,7 @@ Test(scenario, refuses_what_it_does_not_understand)
         "at 1s partition",
         "at 1s partition 2",
         "at 1s partition 1/",
-        "at 1s partition 0-3/4-70",
+        "at 1s partition 0-3/4-70", "at 1s partition 0-3/3-7", "at 1s partition 0/all",
         "at 1s one-way 1",
         "at 1s one-way 1 10",
         "at 1s join 99999999999999999999",
