@@ -362,6 +362,7 @@ static void keep_relay(struct sl_node *node, const struct opened_advert *advert)
 
     struct relay *relay = relay_place(node, advert->descriptor.id);
     if (relay->sequence == advert->body.sequence && sl_hash_equal(relay->id, advert->descriptor.id)) return;
+    if (!sl_hash_equal(relay->id, advert->descriptor.id)) relay->quiet_until = 0;
     memcpy(relay->id, advert->descriptor.id, 32);
     relay->sequence = advert->body.sequence;
     relay->size = (uint32_t)advert->envelope.size;

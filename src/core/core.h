@@ -35,7 +35,8 @@ enum {
     ADVERT_MAX = 1024, HELLO_MAX = 2048,
     BANS_MAX = 256,                  /* identities banned by hand; the oldest gives way */
     ADMITTED_MAX = 256,              /* certificates whose signatures were checked, by hash */
-    PUSHES_MAX = 8,                  /* ADVERTs nobody asked for that may cost a signature check, per round */
+    PUSHES_MAX = 8,                  /* ADVERTs nobody asked for that may cost a signature check, per round, */
+    PUSHES_OF_ONE_MAX = 2,           /* and of those from one peer */
     HELLOS_REPEATED_MAX = 3,         /* answers to a HELLO that comes again: the first may have been lost */
     PULLS_ANSWERED_MAX = 8           /* VIEW_PULLs of one connection per epoch */
 };
@@ -64,6 +65,8 @@ struct link {
     uint64_t ping_nonce, ping_us;    /* a PING under way; ping_us 0: none */
     uint64_t pulled_us;              /* a VIEW_PULL under way; 0: none */
     uint32_t n_answered;             /* VIEW_PULLs of this epoch */
+    struct sl_view_pushes pushes;    /* of a peer that found no place in the view */
+    bool has_told;                   /* its own ADVERT, in this epoch */
     uint32_t n_repeated;             /* HELLOs that were answered again */
     uint64_t told_s;                 /* when the own ADVERT was made that it has */
     struct sl_view_quota quota;      /* of a stranger; that of a known peer stands in the view, so that a new connection brings no new budget */
@@ -93,7 +96,13 @@ struct opened_advert {
 };
 
 /* The ADVERT of an identity that said HELLO to us: only these are passed on. */
-struct relay { uint8_t id[32]; uint64_t sequence; uint32_t size; bool verified; uint8_t bytes[ADVERT_MAX]; };
+struct relay {
+    uint8_t id[32];
+    uint64_t sequence, quiet_until;          /* quiet_until: the epoch from which it may be announced again */
+    uint32_t size;
+    bool verified;
+    uint8_t bytes[ADVERT_MAX];
+};
 
 /* Whose an invite, or a member's place for one, is: the first who shows it has it. Both are hashes, cut. */
 struct claim { uint8_t what[16], whose[16]; };
@@ -119,7 +128,8 @@ struct membership {
     struct seed_state seeds[SEEDS_MAX];
     struct sl_rng rng;
     uint64_t next_round_us, started_us;
-    uint32_t n_pushes;                       /* of this round */
+    uint64_t round;                          /* counted */
+    uint32_t n_pushes, n_announced;          /* of this round */
     uint32_t n_quiet;                        /* VIEWs in a row that brought nobody new */
     bool is_learning;                        /* the last VIEW was full of strangers: we do not know the network yet */
     bool wants_room;                         /* somebody found the view full while the dead hold places in it */
@@ -323,6 +333,7 @@ bool links_take_quota(struct sl_node *node, struct link *link);
 void links_close(struct sl_node *node, struct link *link);
 void links_close_all(struct sl_node *node);
 void links_on_epoch(struct sl_node *node);
+void links_check_clock(struct sl_node *node);                                   /* is it us whose clock is wrong? */
 void links_greet_again(struct sl_node *node);                                   /* those who have not answered our HELLO */
 void links_dial(struct sl_node *node, const struct contact *to);                /* nothing if there is a connection, or one under way */
 uint32_t links_dial_seed(struct sl_node *node, const struct sl_seed *seed);     /* number of the link; 0: not now */

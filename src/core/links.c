@@ -395,14 +395,15 @@ static bool is_far_off(const struct sl_node *node, int64_t offset_ms)
     return offset_ms > limit_ms || offset_ms < -limit_ms;
 }
 
-/* Median over the peers whose clock we know. Both middle values must be off, of a majority or five: half of them may be wrong without our minding. */
-static void check_clock(struct sl_node *node)
+/* Median over the live peers whose clock we know: who is banned or gone has no say any more. Both middle values must be off, of a majority or five: half of
+ * them may be wrong without our minding. */
+void links_check_clock(struct sl_node *node)
 {
     int64_t offsets[64];
     uint32_t n = 0;
     for (uint32_t i = 0; i < node->view.n_peers && n < 64; i++) {
         const struct sl_view_peer *peer = &node->view.peers[i];
-        if (!peer->clock_known) continue;
+        if (!peer->clock_known || !sl_view_is_live(peer)) continue;
         uint32_t at = n++;
         for (; at > 0 && offsets[at - 1] > peer->clock_off_ms; at--) offsets[at] = offsets[at - 1];
         offsets[at] = peer->clock_off_ms;
@@ -447,7 +448,7 @@ void links_on_hello(struct sl_node *node, struct link *link, const struct sl_env
         return;
     }
     const struct sl_view_peer *before = sl_view_find(&node->view, envelope->from);
-    bool is_new = !before || !before->proven;
+    bool is_new = !link->hello_heard && (!before || !before->proven);
     bool is_repeated = link->hello_heard && links_is_inbound(link) && link->n_repeated < HELLOS_REPEATED_MAX;
     if (!link->hello_heard) advert_take_own(node, link, &advert);
     if (!link->known) {
@@ -462,7 +463,7 @@ void links_on_hello(struct sl_node *node, struct link *link, const struct sl_env
     if (peer) {
         peer->clock_known = true;
         peer->clock_off_ms = clamp_ms(hello.time_us, node->now_us);
-        check_clock(node);                                   /* also for one that agrees: it may be the one that makes enough of them */
+        links_check_clock(node);                             /* also for one that agrees: it may be the one that makes enough of them */
     }
     if (!link->hello_sent || is_repeated) say_hello(node, link);            /* so that the dialler learns our clock, once a link */
     membership_on_introduced(node, link, is_new);

@@ -19,7 +19,9 @@ enum {
     QUIET_VIEWS = 3,                 /* answers without news, after which fewer ADVERTs are asked for, less often */
     QUIET_WANTED = 4,
     PUSH_TARGETS = 4,                /* connections that hear of a newcomer at once */
+    ANNOUNCED_MAX = 16,              /* newcomers that are told to them, per round */
     PINGS_PER_EPOCH = 8,
+    SILENT_EPOCHS = 2,               /* of one without address and connection, before each further epoch is a miss */
     GROUPS_WANTED = 4, GROUP_CHECK_EPOCHS = 10,
     HELLO_PATIENCE_US = 3000000, REST_US = 30000000, REST_DOUBLINGS = 6
 };
@@ -235,7 +237,8 @@ static void close_silent_strangers(struct sl_node *node)
 void membership_on_round(struct sl_node *node)
 {
     uint64_t epoch_us = node->config.epoch_us, calm_us = shorter(node->config.view_pull, epoch_us);
-    node->members.n_pushes = 0;
+    node->members.n_pushes = node->members.n_announced = 0;
+    node->members.round++;
     close_silent_strangers(node);
     links_greet_again(node);
     look_for_peers(node);
@@ -245,15 +248,18 @@ void membership_on_round(struct sl_node *node)
 
 /* ---- what others say ---- */
 
-/* A newcomer is told to a few who may not know it: it has proven itself, so its ADVERT may be passed on. */
+/* A newcomer is told to a few who may not know it: it has proven itself, so its ADVERT may be passed on. One word of it makes four of ours, so each is told
+ * once an epoch, and a few a round. */
 static void announce(struct sl_node *node, const struct link *from)
 {
-    const struct relay *relay = NULL;
+    struct relay *relay = NULL;
     struct link *chosen[PUSH_TARGETS];
     uint32_t n_seen = 0;
     for (uint32_t i = 0; i < node->members.n_relays && !relay; i++)
         if (sl_hash_equal(node->members.relays[i].id, from->id)) relay = &node->members.relays[i];
-    if (!relay || relay->size == 0) return;
+    if (!relay || relay->size == 0 || node->epoch < relay->quiet_until || node->members.n_announced == ANNOUNCED_MAX) return;
+    relay->quiet_until = node->epoch + 1;
+    node->members.n_announced++;
 
     for (uint32_t i = 0; i < node->links.n_max; i++) {
         struct link *link = &node->links.all[i];
@@ -311,15 +317,32 @@ static const char *source_of(const struct sl_node *node, const struct link *link
     return peer ? peer->address : "";
 }
 
-/* Nobody asked for it: only a few a round may cost us a look at a signature. Its author over its own connection is heard always, once. */
+/* Counted in the view, where the peer stands there: a new connection brings no new allowance. */
+static struct sl_view_pushes *pushes_of(struct sl_node *node, struct link *link)
+{
+    struct sl_view_peer *peer = sl_view_find(&node->view, link->id);
+    struct sl_view_pushes *pushes = peer ? &peer->pushes : &link->pushes;
+    if (pushes->round != node->members.round) *pushes = (struct sl_view_pushes){.round = node->members.round};
+    return pushes;
+}
+
+/* Nobody asked for it: only a few a round may cost us a look at a signature, and of those one peer has not all. What it says of itself over its own
+ * connection is heard always, once an epoch. */
 void membership_on_advert(struct sl_node *node, struct link *link, const struct sl_envelope *envelope)
 {
     uint64_t checks = node->counters.signature_checks;
-    bool is_news;
-    if (node->members.n_pushes >= PUSHES_MAX) return;
+    struct sl_view_pushes *pushes = pushes_of(node, link);
+    bool is_news, is_own = !link->has_told && sl_hash_equal(envelope->from, link->id);
+    if (!is_own && (node->members.n_pushes >= PUSHES_MAX || pushes->n >= PUSHES_OF_ONE_MAX)) return;
 
     int error = advert_take(node, envelope->bytes, envelope->size, source_of(node, link), &is_news);
-    node->members.n_pushes += node->counters.signature_checks != checks;
+    bool is_counted = node->counters.signature_checks != checks;
+    if (is_own) {
+        link->has_told |= is_counted;
+    } else {
+        node->members.n_pushes += is_counted;
+        pushes->n += is_counted;
+    }
     if (error != SL_OK) refuse(node, link, error);
 }
 
@@ -365,7 +388,8 @@ void membership_on_view(struct sl_node *node, struct link *link, const struct sl
         error = advert_take(node, adverts.adverts[i].bytes, adverts.adverts[i].size, source_of(node, link), &is_news);
         n_news += is_news;
         if (error != SL_OK) refuse(node, link, error);
-        if (error == SL_ERROR_BAD_SIGNATURE || error == SL_ERROR_MALFORMED || error == SL_ERROR_TRUNCATED) break;   /* it has not looked itself */
+        bool is_careless = error == SL_ERROR_BAD_SIGNATURE || error == SL_ERROR_BAD_CERTIFICATE;
+        if (is_careless || error == SL_ERROR_MALFORMED || error == SL_ERROR_TRUNCATED) break;           /* it has not looked itself */
     }
     members->n_quiet = n_news > 0 ? 0 : members->n_quiet + 1;
     members->is_learning = membership_is_young(node) && 2 * n_news > adverts.n_adverts && adverts.n_adverts >= SL_ADVERTS_MAX / 2;
@@ -418,6 +442,17 @@ static void miss(struct sl_node *node, struct link *link)
     if (!peer || peer->misses >= SL_VIEW_MISSES_DEAD) links_close(node, link);
 }
 
+/* Nobody can look for those without an address: they are missed when they have neither a connection nor said anything for a while. */
+static void judge_unreachable(struct sl_node *node)
+{
+    for (uint32_t i = 0; i < node->view.n_peers; i++) {
+        struct sl_view_peer *peer = &node->view.peers[i];
+        uint64_t since_us = peer->heard_us > node->members.started_us ? peer->heard_us : node->members.started_us;
+        bool is_missed = !peer->address[0] && sl_view_is_live(peer) && node->now_us - since_us > SILENT_EPOCHS * node->config.epoch_us;
+        if (is_missed && !links_to(node, peer->id)) peer->misses++;
+    }
+}
+
 /* Who did not answer the PING of the epoch before has missed one. When many miss at once it is more likely us: that is no evidence against anybody. */
 static void judge_silence(struct sl_node *node)
 {
@@ -430,6 +465,7 @@ static void judge_silence(struct sl_node *node)
         if (is_silent(link) && !is_us) miss(node, link);
         link->ping_us = 0;
         link->n_answered = 0;
+        link->has_told = false;
     }
 }
 
@@ -501,6 +537,7 @@ void membership_on_epoch(struct sl_node *node)
     turnover(node);
     notice_loss(node);
     judge_silence(node);
+    judge_unreachable(node);
     ping_idle(node);
     if (!is_small(node)) dial_book(node, false, node->config.view_feelers);
     check_groups(node);

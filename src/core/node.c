@@ -306,10 +306,12 @@ static void on_control(struct sl_node *node, const struct sl_event *event)
         advert_ban(node, peer);
         node_trace(node, SL_TRACE_BANNED, peer, 0, 0, SL_OK);
         for (struct link *link; (link = links_to(node, peer));) links_close(node, link);
+        links_check_clock(node);
         book_save(node);
         break;
     case SL_CONTROL_UNBAN:
         advert_unban(node, peer);
+        links_check_clock(node);
         node_trace(node, SL_TRACE_UNBANNED, peer, 0, 0, SL_OK);
         book_save(node);
         break;

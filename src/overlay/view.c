@@ -175,7 +175,8 @@ uint32_t sl_view_sweep(struct sl_view *view)
 
 bool sl_view_is_live(const struct sl_view_peer *peer)
 {
-    return !peer->banned && !peer->leaving && peer->misses < SL_VIEW_MISSES_DEAD;
+    bool is_somebody = peer->proven || peer->address[0];
+    return is_somebody && !peer->banned && !peer->leaving && peer->misses < SL_VIEW_MISSES_DEAD;
 }
 
 uint32_t sl_view_count_live(const struct sl_view *view)
@@ -294,7 +295,7 @@ struct sl_view_peer *sl_view_draw_dead(const struct sl_view *view, struct sl_rng
     struct sl_view_peer *drawn = NULL;
     for (uint32_t i = 0, n_hits = 0; i < view->n_peers; i++) {
         struct sl_view_peer *peer = &view->peers[i];
-        if (peer->banned || peer->leaving || sl_view_is_live(peer)) continue;
+        if (peer->banned || peer->leaving || !peer->address[0] || sl_view_is_live(peer)) continue;
         if (sl_rng_below(rng, ++n_hits) == 0) drawn = peer;
     }
     return drawn;

@@ -19,6 +19,9 @@
 /* Token bucket: how many messages a peer may still send us. */
 struct sl_view_quota { uint64_t filled_us; uint32_t used; };
 
+/* What a peer told us unasked in a round of ours. */
+struct sl_view_pushes { uint64_t round; uint32_t n; };
+
 struct sl_view_peer {
     uint8_t id[32], sign_public[32], transport_public[32];
     uint8_t certificate_hash[32];        /* of the certificate that was accepted */
@@ -27,6 +30,7 @@ struct sl_view_peer {
     uint64_t position;                   /* on the ring of the current epoch */
     uint32_t misses;                     /* unanswered dials or requests in a row */
     struct sl_view_quota quota;
+    struct sl_view_pushes pushes;
     int32_t clock_off_ms;                /* its clock against ours, from HELLO */
     bool clock_known, banned;
     bool prepared;                       /* on the operator's list: stays */
@@ -81,7 +85,8 @@ uint32_t sl_view_sweep(struct sl_view *view);
 struct sl_view_peer *sl_view_find(const struct sl_view *view, const uint8_t id[32]);
 struct sl_view_peer *sl_view_find_key(const struct sl_view *view, const uint8_t transport_public[32]);
 
-bool sl_view_is_live(const struct sl_view_peer *peer);       /* neither banned nor leaving, fewer than SL_VIEW_MISSES_DEAD misses in a row */
+/* Neither banned nor leaving, fewer than SL_VIEW_MISSES_DEAD misses in a row; and either it has said HELLO, or it can be dialled: a mere word is nobody. */
+bool sl_view_is_live(const struct sl_view_peer *peer);
 uint32_t sl_view_count_live(const struct sl_view *view);
 
 /* Lays the ring of an epoch: position = H("pos", network, epoch, id), live peers and this node in order. */
@@ -99,7 +104,7 @@ uint32_t sl_view_ring_distance(const struct sl_view *view, const uint8_t id[32])
 /* The peer at `offset` places from this node on the ring (negative: before); NULL when that is this node itself. */
 struct sl_view_peer *sl_view_ring_peer(const struct sl_view *view, int offset);
 
-/* A peer with enough misses to count as dead, at random, to see whether it is back; NULL if there is none. */
+/* A peer with enough misses to count as dead that can be dialled, at random, to see whether it is back; NULL if there is none. */
 struct sl_view_peer *sl_view_draw_dead(const struct sl_view *view, struct sl_rng *rng);
 
 /* A live peer, uniformly at random, that is not among the n excluded ids; NULL if there is none. */

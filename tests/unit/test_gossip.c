@@ -56,6 +56,13 @@ static void pass_on(uint32_t via, uint32_t author, const struct sl_advert *adver
     puppet_deliver(stage, via, bytes, size);
 }
 
+/* What others may tell unasked begins anew. */
+static void begin_round(void)
+{
+    stage->node->members.n_pushes = stage->node->members.n_announced = 0;
+    stage->node->members.round++;
+}
+
 static void say_hello(uint32_t puppet)
 {
     struct introduction said = puppet_introduction(stage, puppet);
@@ -229,6 +236,57 @@ Test(gossip, looks_at_a_few_unasked_adverts_a_round_only)
     cr_assert_not_null(peer_of(29), "the next round has room again");
 }
 
+Test(gossip, leaves_others_something_of_what_may_be_told_unasked)
+{
+    for (uint32_t i = 10; i < 20; i++) {
+        struct sl_advert advert = advert_of(i);
+        pass_on(0, i, &advert);
+    }
+    cr_assert_eq(stage_status(stage).peers_known, N_LISTED + PUSHES_OF_ONE_MAX, "one talkative peer");
+    struct sl_advert honest = advert_of(30), moved = advert_of(0);
+    pass_on(1, 30, &honest);
+    cr_assert_not_null(peer_of(30), "another one is heard");
+    stage_change(stage, stage->link[0], SL_LINK_DOWN, NULL);
+    stage->link[0] = 0;
+    struct sl_advert advert = advert_of(31);
+    pass_on(0, 31, &advert);
+    cr_assert_null(peer_of(31), "a new connection brings no new allowance");
+
+    for (uint32_t i = 0; i < 6; i++) {
+        moved.sequence++;
+        snprintf(moved.addresses[0], sizeof moved.addresses[0], "10.7.7.%u:7400", (unsigned)i + 1);
+        pass_on(0, 0, &moved);
+    }
+    cr_assert_str_eq(peer_of(0)->address, "10.7.7.1:7400", "what it says of itself is heard, once an epoch");
+}
+
+Test(gossip, tells_of_one_that_says_hello_without_end_only_once)
+{
+    open_stage(&(struct stage_options){.n_puppets = N_PUPPETS, .n_listed = N_LISTED, .settings = {"view.size=6"}});
+    for (uint32_t i = 0; i < N_LISTED; i++) say_hello(i);
+    stage_forget(stage);
+    for (int connection = 0; connection < 3; connection++) {
+        for (int i = 0; i < 50; i++) say_hello(10);
+        cr_assert_null(peer_of(10), "there is no room for it");
+        stage_change(stage, stage->link[10], SL_LINK_DOWN, NULL);
+        stage->link[10] = 0;
+    }
+    cr_assert_eq(stage_count(stage, SL_MESSAGE_ADVERT), 4);
+    stage_next_epoch(stage);
+    stage_forget(stage);
+    say_hello(10);
+    cr_assert_eq(stage_count(stage, SL_MESSAGE_ADVERT), 4, "another epoch");
+}
+
+Test(gossip, tells_of_a_bounded_number_of_newcomers_a_round)
+{
+    for (uint32_t i = 0; i < N_LISTED; i++) say_hello(i);
+    stage_forget(stage);
+    for (uint32_t i = N_LISTED; i < N_PUPPETS; i++) say_hello(i);
+    uint32_t n_told = stage_count(stage, SL_MESSAGE_ADVERT);
+    cr_assert(n_told > 0 && n_told <= 16 * 4, "%u", (unsigned)n_told);
+}
+
 Test(gossip, listens_to_no_view_it_did_not_ask_for_and_stops_at_the_first_lie)
 {
     uint8_t all[4][1024];
@@ -251,6 +309,26 @@ Test(gossip, listens_to_no_view_it_did_not_ask_for_and_stops_at_the_first_lie)
 
     say_view(0, &adverts);
     cr_assert_null(peer_of(12), "one answer a question");
+}
+
+Test(gossip, stops_at_the_first_certificate_in_a_view_that_does_not_hold)
+{
+    uint8_t all[4][1024];
+    struct sl_view_adverts adverts = {.n_adverts = 4};
+    for (uint32_t i = 0; i < 4; i++) {
+        struct sl_advert advert = advert_of(10 + i);
+        if (i > 0) advert.certificate = stage->puppets[20].certificate;
+        adverts.adverts[i].bytes = all[i];
+        adverts.adverts[i].size = puppet_advert(stage, 10 + i, &advert, all[i]);
+    }
+    stage_connect(stage, 0);
+    links_to(stage->node, id_of(0))->pulled_us = stage->now_us;
+    uint64_t refused = stage_status(stage).messages_refused, before = checks();
+    say_view(0, &adverts);
+    uint64_t n_checks = checks() - before;
+    cr_assert_not_null(peer_of(10));
+    cr_assert_eq(stage_status(stage).messages_refused, refused + 1);
+    cr_assert_leq(n_checks, 4, "%u: two ADVERTs, not four", (unsigned)n_checks);
 }
 
 Test(gossip, answers_a_few_questions_a_connection_and_epoch)
@@ -603,6 +681,54 @@ Test(gossip, answers_a_ping_and_measures_its_own)
     cr_assert_gt(status.bytes_sent, 0);
 }
 
+static void say_hello_without_address(uint32_t puppet)
+{
+    struct introduction said = puppet_introduction(stage, puppet);
+    said.advert.n_addresses = 0;
+    memset(said.advert.addresses, 0, sizeof said.advert.addresses);
+    stage_connect(stage, puppet);
+    struct sl_writer writer = puppet_begin(stage, puppet, SL_MESSAGE_HELLO, stage_epoch(stage), NULL);
+    puppet_write_hello(stage, puppet, &writer, &said);
+    puppet_say(stage, puppet, &writer, SL_MESSAGE_HELLO);
+}
+
+Test(gossip, misses_a_peer_that_cannot_be_dialled_when_it_is_silent_and_not_while_it_is_connected)
+{
+    say_hello_without_address(10);
+    say_hello_without_address(11);
+    stage_change(stage, stage->link[10], SL_LINK_DOWN, NULL);
+    stage->link[10] = 0;
+    stage->refuses[10] = true;
+    stage_next_epoch(stage);
+    stage_next_epoch(stage);
+    cr_assert(sl_view_is_live(peer_of(10)), "it may come back");
+    for (int epoch = 0; epoch < 4; epoch++) {
+        stage_next_epoch(stage);
+        ask_view(11);
+    }
+    cr_assert_not(sl_view_is_live(peer_of(10)));
+    cr_assert(sl_view_is_live(peer_of(11)));
+
+    say_hello_without_address(10);
+    cr_assert(sl_view_is_live(peer_of(10)), "it came back");
+}
+
+Test(gossip, gives_no_place_on_the_ring_to_one_that_never_came_and_cannot_be_dialled)
+{
+    for (uint32_t i = 10; i < 30; i++) {
+        struct sl_advert advert = advert_of(i);
+        advert.n_addresses = i == 29;
+        if (i != 29) memset(advert.addresses, 0, sizeof advert.addresses);
+        begin_round();
+        pass_on(0, i, &advert);
+    }
+    stage_next_epoch(stage);
+    cr_assert_eq(stage->node->view.n_ring, 1 + N_LISTED + 1, "itself, the listed, and the one that can be dialled");
+    say_hello_without_address(10);
+    stage_next_epoch(stage);
+    cr_assert_eq(stage->node->view.n_ring, 1 + N_LISTED + 2, "and one that has come");
+}
+
 /* ---- more identities than places ---- */
 
 Test(gossip, keeps_prepared_peers_and_shares_the_other_places_among_networks)
@@ -611,7 +737,7 @@ Test(gossip, keeps_prepared_peers_and_shares_the_other_places_among_networks)
     for (uint32_t i = 4; i < N_PUPPETS; i++) {
         struct sl_advert advert = advert_of(i);
         snprintf(advert.addresses[0], sizeof advert.addresses[0], "%u.1.0.%u:7400", i < 30 ? 99u : 100u + i, (unsigned)i);       /* most in one network */
-        stage->node->members.n_pushes = 0;
+        begin_round();
         pass_on(0, i, &advert);
     }
     cr_assert_not(stage_status(stage).view_covers);
@@ -633,9 +759,9 @@ Test(gossip, gives_the_places_of_the_dead_to_newcomers)
     open_stage(&(struct stage_options){.n_puppets = 12, .n_listed = 4, .settings = {"view.size=6"}});
     struct sl_advert advert = advert_of(4), other = advert_of(5), late = advert_of(6);
     pass_on(0, 4, &advert);
-    pass_on(0, 5, &other);
+    pass_on(1, 5, &other);
     peer_of(4)->misses = SL_VIEW_MISSES_DEAD;
-    pass_on(0, 6, &late);
+    pass_on(2, 6, &late);
     cr_assert(stage_status(stage).view_covers, "there is a place that nobody needs");
 
     stage_next_epoch(stage);

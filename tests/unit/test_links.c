@@ -503,6 +503,30 @@ Test(links, tells_its_time_on_each_inbound_link_also_to_a_peer_that_restarts_and
     }
 }
 
+Test(links, asks_neither_the_banned_nor_the_dead_what_time_it_is)
+{
+    hellos(5, (int64_t)3 * HOURS * 1000000);
+    for (uint32_t i = 5; i < 9; i++) {
+        struct introduction hello = hello_of(i, stage->now_us);
+        say_hello(i, &hello);
+    }
+    cr_assert(stage_status(stage).stalled, "five of nine say so");
+
+    stage_control(stage, SL_CONTROL_BAN, 0);
+    stage_control(stage, SL_CONTROL_BAN, 1);
+    cr_assert_eq(stage_status(stage).clock_peers, 0, "at once");
+    stage_control(stage, SL_CONTROL_UNBAN, 0);
+    stage_control(stage, SL_CONTROL_UNBAN, 1);
+    cr_assert_gt(stage_status(stage).clock_peers, 0);
+
+    for (uint32_t i = 0; i < 3; i++) {
+        stage->refuses[i] = true;
+        peer_of(i)->misses = SL_VIEW_MISSES_DEAD;
+    }
+    stage_next_epoch(stage);
+    cr_assert_eq(stage_status(stage).clock_peers, 0, "the dead have no say");
+}
+
 /* ---- the dead and the banned ---- */
 
 Test(links, counts_a_peer_as_dead_after_three_misses_and_finds_it_again)

@@ -382,3 +382,19 @@ Test(view, is_partial_when_somebody_found_no_room)
     cr_assert_null(sl_view_learn(&view, &stranger));
     cr_assert(view.overflowed);
 }
+
+Test(view, counts_nobody_as_live_who_is_neither_proven_nor_can_be_dialled)
+{
+    struct sl_descriptor ghost = heard(90, 1);
+    ghost.address[0] = 0;
+    struct sl_view_peer *peer = sl_view_learn(&view, &ghost);
+    cr_assert(peer && !sl_view_is_live(peer));
+    struct sl_rng rng;
+    const uint8_t seed[32] = {1};
+    sl_rng_init(&rng, seed);
+    for (uint32_t i = 0; i < view.n_peers; i++) view.peers[i].misses = &view.peers[i] == peer ? SL_VIEW_MISSES_DEAD : 0;
+    cr_assert_null(sl_view_draw_dead(&view, &rng), "nor is it worth a dial");
+    cr_assert_eq(sl_view_prove(&view, &ghost), peer);
+    peer->misses = 0;
+    cr_assert(sl_view_is_live(peer));
+}
