@@ -19,19 +19,24 @@
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_BAD_CONFIG = 4 };
 
 static const char help[] =
-    "starlingd - one node that learns a model together with its peers, without a server\n"
+    "starlingd - one node that learns a model together with its peers, without a\n"
+    "server\n"
     "\n"
     "Usage: starlingd DIR [--epochs E] [--set KEY=VALUE]... [--hold] [-v]\n"
     "\n"
     "  DIR               the node's directory, as `starling init` makes it\n"
-    "  --epochs E        stop after E epochs in which the node could act, and write DIR/summary.json\n"
-    "  --set KEY=VALUE   an option of node.conf, for this run only; may be given again\n"
-    "  --hold            listen, but take part only when a line comes on standard input\n"
+    "  --epochs E        stop after E epochs in which the node could act, and write\n"
+    "                    DIR/summary.json\n"
+    "  --set KEY=VALUE   an option of node.conf, for this run only; may be given\n"
+    "                    again\n"
+    "  --hold            listen, but take part only when a line comes on standard\n"
+    "                    input\n"
     "  -v                log every event, not only one line per epoch\n"
     "  --version, --help\n"
     "\n"
-    "Logs go to standard error. SIGINT, SIGTERM or SIGHUP stops the node; its state is kept in DIR/state. While it runs it\n"
-    "answers `starling -d DIR status` and the other commands of starling at DIR/control.sock.\n"
+    "Logs go to standard error. SIGINT, SIGTERM or SIGHUP stops the node; its state\n"
+    "is kept in DIR/state. While it runs it answers `starling -d DIR status` and the\n"
+    "other commands of starling at DIR/control.sock.\n"
     "Exit codes: 0 done, 1 failed, 4 bad arguments or configuration.\n"
     "\n"
     "Example:\n"
@@ -64,28 +69,56 @@ static bool parse_count(const char *text, uint64_t *out)
     return true;
 }
 
-/* NULL, or what is wrong. settings has room for every argument. */
-static const char *parse(int argc, char **argv, struct arguments *out)
+/* The value behind an option: it needs one. */
+static bool take_count(const char *next, uint64_t *out, char *why, size_t why_size)
+{
+    if (next && parse_count(next, out)) return true;
+    snprintf(why, why_size, "--epochs wants a number from 1 on, like --epochs 20");
+    return false;
+}
+
+static bool take_setting(const char *next, struct arguments *out, char *why, size_t why_size)
+{
+    if (next) out->settings[out->n_settings++] = next;
+    else snprintf(why, why_size, "--set wants KEY=VALUE, like --set train.lr=0.05");
+    return next != NULL;
+}
+
+/* False: `why` says what is wrong. settings has room for every argument. */
+static bool parse(int argc, char **argv, struct arguments *out, char *why, size_t why_size)
 {
     for (int i = 1; i < argc; i++) {
         const char *word = argv[i], *next = i + 1 < argc ? argv[i + 1] : NULL;
-        if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) out->help = true;
-        else if (strcmp(word, "--version") == 0) out->version = true;
-        else if (strcmp(word, "-v") == 0) out->run.verbose = true;
-        else if (strcmp(word, "--hold") == 0) out->run.hold = true;
-        else if (strcmp(word, "--epochs") == 0) {
-            if (!next || !parse_count(next, &out->run.epochs_max)) return "--epochs wants a number from 1 on, like --epochs 20";
+        if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+            out->help = true;
+        } else if (strcmp(word, "--version") == 0) {
+            out->version = true;
+        } else if (strcmp(word, "-v") == 0) {
+            out->run.verbose = true;
+        } else if (strcmp(word, "--hold") == 0) {
+            out->run.hold = true;
+        } else if (strcmp(word, "--epochs") == 0) {
+            if (!take_count(next, &out->run.epochs_max, why, why_size)) return false;
             i++;
         } else if (strcmp(word, "--set") == 0) {
-            if (!next) return "--set wants KEY=VALUE, like --set train.lr=0.05";
-            out->settings[out->n_settings++] = next;
+            if (!take_setting(next, out, why, why_size)) return false;
             i++;
-        } else if (word[0] == '-') return "unknown argument; allowed: --epochs E, --set KEY=VALUE, --hold, -v, --version, --help";
-        else if (out->folder) return "only one directory can be run at a time";
-        else out->folder = word;
+        } else if (word[0] == '-') {
+            return snprintf(why, why_size, "unknown argument %.80s; allowed: --epochs E, --set KEY=VALUE, --hold, -v, --version, --help", word), false;
+        } else if (out->folder) {
+            return snprintf(why, why_size, "only one directory can be run at a time, and %.80s is a second one", word), false;
+        } else {
+            out->folder = word;
+        }
     }
-    if (!out->folder && !out->help && !out->version) return "names no directory; usage: starlingd DIR [--epochs E] [--set KEY=VALUE]...";
-    return NULL;
+    if (out->folder || out->help || out->version) return true;
+    return snprintf(why, why_size, "no directory is named; usage: starlingd DIR [--epochs E] [--set KEY=VALUE]..."), false;
+}
+
+static bool has_file(const char *folder, const char *name)
+{
+    char path[SL_PATH_SIZE];
+    return sl_path_join(folder, name, path) == SL_OK && access(path, F_OK) == 0;
 }
 
 /* A core dump would hold the keys. */
@@ -101,6 +134,11 @@ static int run(const struct arguments *arguments)
     struct stat about;
     if (stat(arguments->folder, &about) != 0 || !S_ISDIR(about.st_mode)) {
         snprintf(why, sizeof why, "%s is not a directory; `starling init` makes node directories", arguments->folder);
+        return refuse(why);
+    }
+    if (has_file(arguments->folder, "operator.key") && !has_file(arguments->folder, "node.conf")) {
+        snprintf(why, sizeof why, "%s is the folder of a network, not of a node: `starling invite` and `starling init` make a node's directory from it",
+                 arguments->folder);
         return refuse(why);
     }
 
@@ -139,9 +177,9 @@ int main(int argc, char **argv)
         refuse("not enough memory");
         return EXIT_FAILED;
     }
-    const char *wrong = parse(argc, argv, &arguments);
+    char why[SL_WHY_SIZE];
     int code = EXIT_OK;
-    if (wrong) code = refuse(wrong);
+    if (!parse(argc, argv, &arguments, why, sizeof why)) code = refuse(why);
     else if (arguments.help) fputs(help, stdout);
     else if (arguments.version) puts("starlingd " STARLING_VERSION);
     else code = run(&arguments);

@@ -91,9 +91,10 @@ const struct cli_command *cli_find(int argc, char **argv);
 /* Commands of node and network that have this first word: `network` has `network create`. */
 bool cli_is_group(const char *word);
 
-void cli_help_all(void);
-void cli_help_group(const char *word);
-void cli_help_command(const struct cli_command *command);
+/* As wide as the terminal; 80 columns where there is none. */
+void cli_help_all(FILE *file);
+void cli_help_group(FILE *file, const char *word);
+void cli_help_command(FILE *file, const struct cli_command *command);
 
 /* ---- the commands ---- */
 

@@ -33,7 +33,7 @@ int cli_ban(struct cli *cli, int argc, char **argv)
 
 int cli_unban(struct cli *cli, int argc, char **argv)
 {
-    return ban_or_unban(cli, "unban", "may take part again", argc, argv);
+    return ban_or_unban(cli, "unban", "is not banned now and may take part", argc, argv);
 }
 
 int cli_leave(struct cli *cli, int argc, char **argv)

@@ -14,6 +14,7 @@
 #include <zmq.h>
 
 #include "cli.h"
+#include "cli_files.h"
 #include "cli_text.h"
 
 enum { ANSWER_MAX = 16 << 20 };          /* the longest real answers have some hundred kilobytes */
@@ -54,6 +55,8 @@ static int probe(const struct cli *cli, struct cli_trouble *trouble)
     int error = connect(descriptor, (const struct sockaddr *)&address, sizeof address) == 0 ? 0 : errno;
     close(descriptor);
     if (error == 0 || error == EAGAIN || error == EINPROGRESS) return CLI_OK;       /* EAGAIN: it is there and does not keep up */
+    bool is_network = error == ENOENT && cli_file_exists(cli->directory, "operator.key") && !cli_file_exists(cli->directory, "node.conf");
+    if (is_network) return cannot_reach(cli, trouble, "that is the folder of a network; a node has a directory of its own, made by `starling init`", false);
     if (error == ENOENT) return cannot_reach(cli, trouble, "no node runs there", true);
     if (error == ECONNREFUSED) return cannot_reach(cli, trouble, "no node runs there any more, it left its socket behind", true);
     if (error == EACCES || error == EPERM) return cannot_reach(cli, trouble, "it belongs to somebody else; ask as the user who runs it", false);

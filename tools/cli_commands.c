@@ -68,14 +68,14 @@ const struct cli_command cli_commands[] = {
      .summary = "the peers that the node knows, newest contact first; with ID one of them in detail",
      .detail = "ID is the beginning of an id, as long as it needs to be unique. DIR: who dialled. TX, RX: bytes sent and received.\n"
                "Columns that a narrow terminal has no room for are left out.\n"
-               "With --dump: id, name, address, direction, state, seconds since contact, milliseconds of a round trip, epoch,\n"
+               "With --dump: id, name, address, direction, state, seconds since contact, milliseconds of a round trip, epoch, "
                "reputation, bytes sent, bytes received, messages refused; - for what is not known.",
      .example = "starling -d ~/n1 peers\nstarling -d ~/n1 peers 3f2a"},
     {.name = "epochs", .arguments = "", .options = epochs_options, .kind = CLI_VIEW, .has_dump = true, .run = cli_epochs,
      .summary = "the last epochs: what was trained, shared and merged, and when each phase ended",
-     .detail = "COHORT: members of the own cohort's aggregate, or void. MERGED: aggregates that went into the model. FORM, TRAIN,\n"
+     .detail = "COHORT: members of the own cohort's aggregate, or void. MERGED: aggregates that went into the model. FORM, TRAIN, "
                "COMMIT, OPEN, RESULT, PULL: seconds from the beginning of the epoch to the end of that phase. - means: did not happen.\n"
-               "With --dump: epoch, begin (unix seconds), steps, cohort members, aggregate (yes or no), void (yes or no), pulled, merged,\n"
+               "With --dump: epoch, begin (unix seconds), steps, cohort members, aggregate (yes or no), void (yes or no), pulled, merged, "
                "members merged, score, the six phases in seconds, bytes sent, bytes received, milliseconds of CPU, note.",
      .example = "starling -d ~/n1 epochs -n 5"},
     {.name = "events", .arguments = "", .options = events_options, .kind = CLI_VIEW, .has_dump = true, .run = cli_events,
@@ -107,10 +107,10 @@ const struct cli_command cli_commands[] = {
      .example = "starling -d ~/n1 checkpoint && cp -r ~/n1 /backup"},
     {.name = "network create", .arguments = "NET --data SAMPLE", .options = create_options, .run = cli_network,
      .summary = "makes a new network: its descriptor and the operator's key, in the new folder NET",
-     .example = "starling network create net --model mlp:64 --data sample.csv --label last --epoch-length 60s"},
+     .example = "starling network create net --data sample.csv --model mlp:64"},
     {.name = "invite", .arguments = "[NET]", .options = invite_options, .run = cli_invite,
      .summary = "writes an invite: the file that lets a device join",
-     .detail = "By the operator from the network's folder NET; without NET by a member from its node's directory (-d), which may\n"
+     .detail = "By the operator from the network's folder NET; without NET by a member from its node's directory (-d), which may "
                "invite three guests.",
      .example = "starling invite net --address 10.0.0.7:7400 > join.star"},
     {.name = "init", .arguments = "DIR --data FILE --join INVITE", .options = init_options, .run = cli_init,
@@ -151,7 +151,7 @@ const struct cli_command cli_commands[] = {
 
 const struct cli_option cli_common_options[] = {
     {"-d", "DIR", "the node's directory (default: STARLING_DIR, else the working directory if it is one)"},
-    {"--json", NULL, "one object on standard output: {\"schema_version\":1,\"status\":\"ok\",\"data\":{...}}"},
+    {"--json", NULL, "one object on standard output: {\"schema_version\": 1, \"status\": \"ok\", \"data\": {...}}"},
     {"--dump", NULL, "views only: plain values in a fixed order, parted by tabs, without titles"},
     {"--watch", "[SECONDS]", "views only: shows it again and again (default every 2 seconds)"},
     {"--full-ids", NULL, "ids with all their 64 digits"},

@@ -76,6 +76,10 @@ static int parse(int argc, char **argv, struct invitation *invitation)
     bool is_slot = !invitation->slot_word || (strlen(invitation->slot_word) == 1 && invitation->slot_word[0] >= '0' && invitation->slot_word[0] <= '2');
     if (!is_slot) return REFUSE(invitation, SL_ERROR_BAD_ARGUMENT, "--slot %.40s: must be 0, 1 or 2", invitation->slot_word);
 
+    if (invitation->from && !cli_file_exists(invitation->from, "identity.key"))
+        return REFUSE(invitation, SL_ERROR_NOT_FOUND,
+                      "--from %s: holds no node (identity.key); give the directory of a node of the network, made by `starling init`", invitation->from);
+
     bool is_network = cli_file_exists(invitation->folder, "operator.key"), is_node = cli_file_exists(invitation->folder, "identity.key");
     invitation->by_member = !is_network && is_node;
     if (is_network || is_node || cli_file_exists(invitation->folder, "network.conf")) return SL_OK;

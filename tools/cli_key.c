@@ -133,13 +133,18 @@ static void say(const struct view *view)
     printf("secret keys    (hidden)\n");
 }
 
+static json_t *text_or_null(const char *text)
+{
+    return text[0] ? json_string(text) : json_null();
+}
+
 static json_t *answer(const struct view *view)
 {
     const struct sl_certificate *certificate = &view->certificate;
     bool expires = certificate->expires_s != UINT64_MAX;
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:s}", "id", view->id, "name", view->setup.config.name, "network",
+    return json_pack("{s:s, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:s}", "id", view->id, "name", text_or_null(view->setup.config.name), "network",
                      view->setup.config.network_name, "sign_public", view->sign, "transport_public", view->transport, "address",
-                     view->setup.identity.address, "host", certificate->has_host ? json_string(view->host) : json_null(), "expires",
+                     text_or_null(view->setup.identity.address), "host", certificate->has_host ? json_string(view->host) : json_null(), "expires",
                      expires ? json_integer((json_int_t)certificate->expires_s) : json_null(), "secret", "(hidden)");
 }
 

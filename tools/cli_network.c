@@ -243,9 +243,13 @@ static void say_what_is_public(const struct creation *creation)
     if (creation->is_standard)
         printf("                  the mean and spread of each column of %s (%u rows) stand in it and go to everybody who is invited\n", creation->data,
                creation->sample.n_rows);
-    if (scaling->columns.n > 0)
-        printf("                  so do the names of its columns (--no-columns leaves them out)%s\n", scaling->classes.n > 0 ? " and classes" : "");
-    else if (scaling->classes.n > 0) printf("                  so do the names of its classes\n");
+    const char *of_columns = scaling->columns.n > 0 ? " columns" : "", *of_classes = scaling->classes.n > 0 ? " classes" : "";
+    const char *and = of_columns[0] && of_classes[0] ? " and" : "", *way_out = of_columns[0] ? " (--no-columns leaves those of columns out)" : "";
+    bool has_names = of_columns[0] || of_classes[0];
+    if (has_names && creation->is_standard) printf("                  so do the names of its%s%s%s%s\n", of_columns, and, of_classes, way_out);
+    else if (has_names)
+        printf("                  the names of the%s%s%s of %s stand in it and go to everybody who is invited%s\n", of_columns, and, of_classes,
+               creation->data, way_out);
     if (scaling->columns.n == 0 && creation->sample.columns)
         printf("                  names of columns are left out: nodes are compared by their number only\n");
 }

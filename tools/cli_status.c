@@ -60,8 +60,12 @@ static void say_learning(const struct cli *cli, const json_t *status)
     printf("%s, %s of %s s gone\n", cli_count(status, "epoch.number", a), cli_real(status, "epoch.elapsed_s", 0, b),
            cli_plain(cli, status, "network.epoch_length_s", c));
     label("learning");
-    printf("%s epochs seen, %s trained, %s with its own cohort, %s merged\n", cli_count(status, "epoch.seen", a),
-           cli_count(status, "epoch.trained", b), cli_count(status, "epoch.with_aggregate", c), cli_count(status, "epoch.merged", d));
+    double seen = cli_number(status, "epoch.seen");          /* those that are over; the one under way may be trained already */
+    bool is_ahead = cli_number(status, "epoch.trained") > seen;
+    if (is_ahead) printf("%.0f epochs seen with this one", seen + 1);
+    else printf("%s epochs seen", cli_count(status, "epoch.seen", a));
+    printf(", %s trained, %s with its own cohort, %s merged\n", cli_count(status, "epoch.trained", b), cli_count(status, "epoch.with_aggregate", c),
+           cli_count(status, "epoch.merged", d));
 
     label("cohorts");
     double success = cli_number(status, "cohorts.success");

@@ -62,7 +62,7 @@ static int parse(int argc, char **argv, struct top *top)
 static void say_head(const struct top *top, const json_t *status, FILE *file)
 {
     const struct cli *cli = top->cli;
-    char a[CLI_VALUE_SIZE], b[CLI_VALUE_SIZE], c[CLI_VALUE_SIZE], d[CLI_VALUE_SIZE];
+    char a[CLI_VALUE_SIZE], b[CLI_VALUE_SIZE], c[CLI_VALUE_SIZE], d[CLI_VALUE_SIZE], e[CLI_VALUE_SIZE];
     char clock[16] = "";
     struct tm calendar;
     const time_t now = time(NULL);
@@ -75,11 +75,10 @@ static void say_head(const struct top *top, const json_t *status, FILE *file)
     fprintf(file, "epoch %s, %s of %s s;  own %s", cli_count(status, "epoch.number", a), cli_real(status, "epoch.elapsed_s", 0, b),
             cli_plain(cli, status, "network.epoch_length_s", c), cli_string(cli, status, "model.score_name", d));
     double success = cli_number(status, "cohorts.success");
-    fprintf(file, " %s;  cohorts %s, void %s", cli_real(status, "model.own_score", 3, a), cli_count(status, "cohorts.completed", b),
-            cli_count(status, "cohorts.void", c));
+    fprintf(file, " %s;  cohorts %s", cli_real(status, "model.own_score", 3, a), cli_count(status, "cohorts.completed", b));
     if (isfinite(success)) fprintf(file, " (%.0f %%)", 100 * success);
-    fprintf(file, "\npeers %s of %s, %s links;  sent %s,", cli_count(status, "peers.live", a), cli_count(status, "peers.known", b),
-            cli_count(status, "peers.linked", c), cli_bytes(status, "traffic.bytes_sent", d));
+    fprintf(file, ", void %s\npeers %s of %s, %s links;  sent %s,", cli_count(status, "cohorts.void", d), cli_count(status, "peers.live", a),
+            cli_count(status, "peers.known", b), cli_count(status, "peers.linked", c), cli_bytes(status, "traffic.bytes_sent", e));
     fprintf(file, " received %s;  CPU %s s, %s\n", cli_bytes(status, "traffic.bytes_received", a), cli_real(status, "resources.cpu_s", 1, b),
             cli_bytes(status, "resources.rss_bytes", c));
 }

@@ -125,6 +125,8 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
 {
     if (cli->watch_s > 0 && command->kind != CLI_VIEW)
         return cli_fail(cli, CLI_ARGUMENTS, "--watch is for what shows the node, and `%s` is not", command->name);
+    if (cli->dump && command->run == cli_top)
+        return cli_fail(cli, CLI_ARGUMENTS, "--dump is not possible with `top`, which is for people; for programs: starling --dump status, epochs and peers");
     if (cli->dump && !command->has_dump) return cli_fail(cli, CLI_ARGUMENTS, "--dump is not possible with `%s`; --json is", command->name);
     if (cli->dump && cli->json) return cli_fail(cli, CLI_ARGUMENTS, "--dump and --json exclude each other");
 
@@ -135,7 +137,7 @@ static int run(struct cli *cli, const struct cli_command *command, int argc, cha
 static int no_such_command(const struct cli *cli, const char *word)
 {
     if (cli_is_group(word)) {
-        if (!cli->json) cli_help_group(word);
+        if (!cli->json) cli_help_group(stderr, word);
         return cli_fail(cli, CLI_ARGUMENTS, "`%s` needs one of these words behind it; `starling %s --help` lists them", word, word);
     }
     return cli_fail(cli, CLI_ARGUMENTS, "there is no command '%.40s'; `starling help` lists them", word);
@@ -146,10 +148,11 @@ static int dispatch(struct cli *cli, const struct words *words)
     const struct cli_command *command = cli_find(words->n, words->kept);
     if (words->wrong) return cli_fail(cli, CLI_ARGUMENTS, "%s", words->wrong);
     if (words->wants_version) return cli_version(cli, words->n, words->kept);
-    if (words->wants_help && command) return cli_help_command(command), CLI_OK;
-    if (words->wants_help && words->n > 0 && cli_is_group(words->kept[0])) return cli_help_group(words->kept[0]), CLI_OK;
-    if (words->wants_help && words->n == 0) return cli_help_all(), CLI_OK;
-    if (words->n == 0) return cli_help_all(), CLI_ARGUMENTS;
+    if (words->wants_help && command) return cli_help_command(stdout, command), CLI_OK;
+    if (words->wants_help && words->n > 0 && cli_is_group(words->kept[0])) return cli_help_group(stdout, words->kept[0]), CLI_OK;
+    if (words->wants_help && words->n == 0) return cli_help_all(stdout), CLI_OK;
+    if (words->n == 0 && cli->json) return cli_fail(cli, CLI_ARGUMENTS, "a command is needed; `starling help` lists them");
+    if (words->n == 0) return cli_help_all(stderr), CLI_ARGUMENTS;
     return command ? run(cli, command, words->n, words->kept) : no_such_command(cli, words->kept[0]);
 }
 

@@ -108,7 +108,8 @@ static bool mark_nodes(uint8_t *groups, uint32_t first, uint32_t last, uint8_t m
     return true;
 }
 
-/* "4", "0-3", "1,5,7-9", "all", up to the end or a slash: these nodes get `mark`. False if it is nothing of the kind, or names a node again that has another. */
+/* "4", "0-3", "1,5,7-9", "all", up to the end or a slash: these nodes get `mark`. False if it is nothing of the kind,
+ * or names a node that has another mark. */
 static bool read_nodes(const struct parser *parser, const char **text, uint8_t mark, uint8_t *groups)
 {
     if (strcmp(*text, "all") == 0) {

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: MIT
 """The command line beside a node: exit codes, forms of output, names that try to harm a terminal, help for every command."""
 
+import fcntl
 import json
 import os
 import pty
 import re
 import select
 import signal
+import struct
 import subprocess
 import tempfile
+import termios
 import time
 import unittest
 
@@ -113,6 +116,28 @@ class Codes(Stage):
         self.assertFalse(json.loads(self.starling("--json", "health", code=6).stdout)["data"]["healthy"])
         self.assertTrue(self.starling("status").stdout.startswith("NOT HEALTHY: 1 peer reachable, 3 needed\n"))
 
+    def test_without_a_command_the_help_is_an_error(self):
+        done = self.starling(code=4)
+        self.assertEqual(done.stdout, "")
+        self.assertTrue(done.stderr.startswith("starling - "))
+        self.assertIn("a command is needed", json.loads(self.starling("--json", code=4).stdout)["message"])
+        done = self.starling("network", code=4)
+        self.assertEqual(done.stdout, "")
+        self.assertIn("network create", done.stderr)
+
+    def test_what_is_for_people_says_what_is_for_programs(self):
+        for option in ("--dump", "--json"):
+            error = self.starling("top", option, code=4).stderr
+            self.assertIn("for people", error)
+            self.assertIn(f"starling {option} status", error)
+
+    def test_the_folder_of_a_network_is_no_node(self):
+        with open(os.path.join(self.folder, "operator.key"), "w", encoding="ascii"):
+            pass
+        error = self.starling("status", code=2).stderr
+        self.assertIn("the folder of a network", error)
+        self.assertNotIn("start it with", error)
+
     def test_a_prefix_of_two_peers_is_refused(self):
         self.answers("peers", error="ambiguous", message="more than one peer has an id that begins so; give more digits")
         self.play()
@@ -137,6 +162,17 @@ class Forms(Stage):
         self.assertLessEqual(max(map(len, lines)), 80 + len(self.folder))
         for part in ("ward 7", "mlp:64", "own accuracy 0.875", "80 %", "4.2 KiB"):
             self.assertIn(part, "\n".join(lines))
+
+    def test_an_epoch_that_is_trained_already_is_one_that_was_seen(self):
+        self.play()
+        self.assertIn("1100 epochs seen, 1100 trained", self.starling("status").stdout)
+        self.answers("status", {**STATUS, "epoch": {**STATUS["epoch"], "seen": 5, "trained": 6}})
+        self.assertIn("6 epochs seen with this one, 6 trained", self.starling("status").stdout)
+
+    def test_lifting_a_ban_claims_no_more_than_is_known(self):
+        self.answers("unban", {"peer": A})
+        self.play()
+        self.assertEqual(self.starling("unban", "3f2a").stdout, f"{A[:8]} is not banned now and may take part\n")
 
     def test_peers_stand_by_contact_with_short_ids(self):
         self.play()
@@ -166,6 +202,7 @@ class Forms(Stage):
         self.play()
         text = self.starling("top", "-b", "-n", "2", "--watch=0.1").stdout
         self.assertEqual(text.count("REPUTATION"), 2)
+        self.assertIn("cohorts 9 (80 %), void 1\n", text)
         self.assertNotIn("\033", text)
 
     def test_names_of_peers_cannot_speak_to_the_terminal(self):
@@ -182,10 +219,11 @@ class Forms(Stage):
 class Screen(Stage):
     """On a terminal of its own."""
 
-    def on_terminal(self, *words, keys=b"", env=None, interrupt=False):
+    def on_terminal(self, *words, keys=b"", env=None, interrupt=False, columns=0):
         """(exit code, what was written); keys are typed once the screen is there."""
         process, terminal = pty.fork()
         if process == 0:
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
             os.execve(STARLING, [STARLING, "-d", self.folder, *words], {**os.environ, "TERM": "xterm", **(env or {})})
         text, typed, end = b"", False, time.monotonic() + 30
         while time.monotonic() < end:
@@ -214,6 +252,12 @@ class Screen(Stage):
         self.assertNotIn("\033", self.on_terminal("status", env={"NO_COLOR": "1"})[1])
         self.assertNotIn("\033", self.on_terminal("status", env={"TERM": "dumb"})[1])
 
+    def test_help_is_as_wide_as_the_terminal(self):
+        for columns, widest in ((50, 50), (120, 120), (0, 80)):
+            lines = self.on_terminal("help", "peers", columns=columns)[1].splitlines()
+            self.assertLessEqual(max(map(len, lines)), widest, columns)
+            self.assertGreater(max(map(len, lines)), widest - 16, columns)
+
     def test_the_live_view_gives_the_terminal_back(self):
         self.play()
         for how in ({"keys": b"srq"}, {"interrupt": True}):
@@ -231,11 +275,18 @@ class Documents(unittest.TestCase):
         for command in listed:
             done = call(STARLING, *command.split(), "--help")
             self.assertEqual(done.returncode, 0, command)
+            self.assertLessEqual(max(map(len, done.stdout.splitlines())), 80, command)
             self.assertTrue(done.stdout.startswith("usage: starling"), command)
             self.assertRegex(done.stdout, r"\nexamples?:\n  starling ", command)
             self.assertEqual(done.stdout, call(STARLING, "help", *command.split()).stdout)
             self.assertIn(f"\n.SS {command} ", manual)
             self.assertIn(f"'{command}' |", completion)
+
+    def test_the_lists_of_commands_fit_80_columns(self):
+        for program, words in ((STARLING, ["help"]), (STARLING, ["help", "network"]), (STARLING, ["help", "config"]), (STARLINGD, ["--help"])):
+            lines = call(program, *words).stdout.splitlines()
+            self.assertGreater(len(lines), 3)
+            self.assertLessEqual(max(map(len, lines)), 80, words)
 
     def test_bash_completes_commands_and_options(self):
         script = call(DOCS, "completion").stdout + '\nCOMP_WORDS=(starling -d x network create --sc); COMP_CWORD=5; _starling; echo "${COMPREPLY[@]}"\n'

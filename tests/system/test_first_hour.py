@@ -163,6 +163,13 @@ class Create(Scene):
         for part in ("operator.key    SECRET", "mean and spread of each column", "PRIVACY IS OFF", "starling invite other --address"):
             self.assertIn(part, done.stdout)
 
+    def test_every_sentence_about_what_is_public_stands_on_its_own(self):
+        done = self.works("network", "create", "net", "--data", "sample.csv")
+        self.assertIn("the names of the columns of sample.csv stand in it and go to everybody who is invited", done.stdout)
+        self.assertNotIn("so do", done.stdout)
+        done = self.works("network", "create", "measured", "--data", "sample.csv", "--scale", "standard")
+        self.assertRegex(done.stdout, r"go to everybody who is invited\n +so do the names of its columns \(")
+
     def test_names_of_columns_may_be_kept_back(self):
         self.create("--no-columns")
         self.assertNotIn("columns", read(self.folder, "net", "network.conf"))
@@ -245,6 +252,9 @@ class Invite(Scene):
         self.create()
         self.fails("the first invite without an address", 4, ["first invite", "--address IP:PORT"], "invite", "net", "--out", "a.star")
         self.first()
+        for missing in ("n7", "net"):
+            self.fails("an invite from where no node is", 4, [f"--from {missing}", "holds no node", "starling init"],
+                       "invite", "net", "--from", missing, "--out", "a.star")
         self.fails("an address of a stranger", 4, ["key of a node there is not known", "--from DIR"],
                    "invite", "net", "--address", "10.0.0.9:7400", "--out", "a.star")
         self.fails("a name instead of an address", 4, ["must be numeric"], "invite", "net", "--address", "host.example:7400", "--out", "a.star")
@@ -282,6 +292,12 @@ class Init(Scene):
         self.assertIn("(hidden)", shown)
         secret = re.search(r"sign = (\w{128})", read(self.folder, "n1", "identity.key")).group(1)
         self.assertNotIn(secret[:64], shown)
+        self.assertEqual(json.loads(self.works("--json", "key", "show", "n1").stdout)["data"]["name"], "ward 7")
+
+    def test_what_a_node_does_not_have_is_null(self):
+        self.works("init", "n1", "--data", "data1.csv", "--join", "first.star")
+        data = json.loads(self.works("--json", "key", "show", "n1").stdout)["data"]
+        self.assertEqual((data["name"], data["host"]), (None, None))
 
     def test_the_first_column_that_differs_is_named_with_both_sides(self):
         shutil.copy(self.at("data1.csv"), self.at("wrong.csv"))
@@ -516,6 +532,8 @@ class WrongStarts(Scene):
         self.refuse("a key that is rubbish", 4, ["identity.key", "restore it from a copy"], "n0")
         with open(key, "w", encoding="utf-8") as file:
             file.write(kept)
+        self.refuse("the folder of a network", 4, ["folder of a network", "starling init"], "net")
+        self.assertFalse(os.path.exists(self.at("net/node.lock")))
         os.rename(self.at("n0/admission.cert"), self.at("kept.cert"))
         self.refuse("a certificate that is missing", 4, ["admission.cert", "starling init"], "n0")
 

@@ -90,7 +90,8 @@ class Starlingd(unittest.TestCase):
         write_text(kept, self.node, "node.conf")
         self.expect(run(self.node, "--set", "nothing=1"), 4, "nothing")
         self.expect(run(self.node, "--set", "epoch.length=9s"), 4, "network.conf")
-        self.expect(run(self.node, "--frobnicate"), 4, "unknown argument")
+        self.expect(run(self.node, "--frobnicate"), 4, "unknown argument --frobnicate")
+        self.expect(call(STARLINGD), 4, "no directory is named")
 
     def test_files_that_are_missing(self):
         for name in ["network.conf", "node.conf", "identity.key", "peers.list"]:

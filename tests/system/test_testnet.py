@@ -390,7 +390,8 @@ class Scenarios(unittest.TestCase):
 
     def test_both_refuse_the_same_lines_in_the_same_words(self):
         for line in ("on 1s heal", "at 1 heal", "at 1s explode", "at 1s crash 8", "at 1s crash 3-1", "at 1s crash 1 during 3s", "at 1s loss 1.5",
-                     "at 1s partition 0-3/4-8", "at 1s partition 0/0", "at 1s partition 0-4/4-7", "at 1s partition 2", "at 1s one-way 1", "at 1s heal now", "at 1s restart 1 for 2s",
+                     "at 1s partition 0-3/4-8", "at 1s partition 0/0", "at 1s partition 0-4/4-7",
+                     "at 1s partition 2", "at 1s one-way 1", "at 1s heal now", "at 1s restart 1 for 2s",
                      "at 1s crash 1 with new state", "at 1s delay 5"):
             with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
                 file.write(f"\n{line}\n")
