@@ -255,7 +255,8 @@ int advert_open(const struct sl_node *node, const uint8_t *bytes, size_t size, s
     memcpy(descriptor->name, out->body.name, sizeof descriptor->name);
     sl_hash_once("certificate", out->body.certificate, out->body.certificate_size, descriptor->certificate_hash);
     descriptor->until_s = out->body.sequence > UINT64_MAX - out->body.ttl_s ? UINT64_MAX : out->body.sequence + out->body.ttl_s;
-    bool is_diallable = out->body.n_addresses > 0 && sl_address_parse(out->body.addresses[0], &address);
+    bool is_diallable = out->body.n_addresses > 0 && sl_address_parse(out->body.addresses[0], &address) &&
+                        (node->members.book.local_is_free || !sl_address_is_of_one_machine(&address));
     if (is_diallable) memcpy(descriptor->address, out->body.addresses[0], sizeof descriptor->address);
     return SL_OK;
 }
@@ -290,7 +291,6 @@ static struct sl_view_peer *settle(struct sl_node *node, const struct sl_descrip
     if (peer && peer->prepared) return peer;
 
     sl_book_hear(&members->book, descriptor, source, node->now_us / 1000000);
-    if (members->sampler.n_slots > 0) sl_sampler_offer(&members->sampler, descriptor->id, descriptor->address);
     members->is_book_changed = true;
     return peer;
 }
@@ -370,6 +370,13 @@ static void keep_relay(struct sl_node *node, const struct opened_advert *advert)
     memcpy(relay->bytes, advert->envelope.bytes, advert->envelope.size);
 }
 
+/* What tells in which network it is: the address at which it answered. Anybody may say he is anywhere. */
+const char *advert_proven_address(const struct sl_node *node, const uint8_t id[32])
+{
+    const struct sl_book_entry *entry = sl_book_find(&node->members.book, id);
+    return entry && entry->is_tried ? entry->descriptor.address : "";
+}
+
 void advert_take_own(struct sl_node *node, struct link *link, struct opened_advert *advert)
 {
     struct sl_descriptor *descriptor = &advert->descriptor;
@@ -379,8 +386,13 @@ void advert_take_own(struct sl_node *node, struct link *link, struct opened_adve
     if (descriptor->until_s < now_s || descriptor->until_s > now_s + SL_ADVERT_TTL_MAX_S) descriptor->until_s = now_s + SL_ADVERT_TTL_MAX_S;
     descriptor->expires_s = certificate_expiry(node, advert->body.certificate, advert->body.certificate_size);
 
-    const struct sl_view_peer *peer = settle(node, descriptor, "", true);
-    if (is_outbound && !(peer && peer->prepared)) sl_book_answered(&node->members.book, descriptor->id, now_s);
+    struct membership *members = &node->members;
+    const struct sl_view_peer *peer = settle(node, descriptor, is_outbound ? descriptor->address : "", true);          /* who came to us may say it is anywhere */
+    bool is_prepared = peer && peer->prepared;
+    if (is_outbound && !is_prepared) sl_book_answered(&members->book, descriptor->id, now_s);
+    bool is_held = peer || sl_book_find(&members->book, descriptor->id);
+    bool is_candidate = members->sampler.n_slots > 0 && is_held && !is_prepared;
+    if (is_candidate) sl_sampler_offer(&members->sampler, descriptor->id, advert_proven_address(node, descriptor->id));
     keep_relay(node, advert);
 }
 

@@ -160,7 +160,7 @@ static void take_peer(struct sl_node *node, const struct sl_descriptor *peer, ui
         struct sl_view_peer *entry = flags & PROVEN ? sl_view_prove(&node->view, peer) : sl_view_learn(&node->view, peer);
         if (entry && entry->prepared) return;
     }
-    sl_book_hear(&members->book, peer, "", node->now_us / 1000000);
+    sl_book_hear(&members->book, peer, peer->address, node->now_us / 1000000);
     if (flags & TRIED) sl_book_answered(&members->book, peer->id, node->now_us / 1000000);
     struct contact contact = {.id = peer->id, .transport_public = peer->transport_public, .address = peer->address};
     if (flags & ANCHOR) links_dial(node, &contact);

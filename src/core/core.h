@@ -333,6 +333,7 @@ bool links_take_quota(struct sl_node *node, struct link *link);
 void links_close(struct sl_node *node, struct link *link);
 void links_close_all(struct sl_node *node);
 void links_on_epoch(struct sl_node *node);
+const char *advert_proven_address(const struct sl_node *node, const uint8_t id[32]);      /* at which it answered a dial; empty: none */
 void links_check_clock(struct sl_node *node);                                   /* is it us whose clock is wrong? */
 void links_greet_again(struct sl_node *node);                                   /* those who have not answered our HELLO */
 void links_dial(struct sl_node *node, const struct contact *to);                /* nothing if there is a connection, or one under way */

@@ -311,9 +311,10 @@ static void refuse(struct sl_node *node, const struct link *link, int error)
     node_trace(node, SL_TRACE_MALFORMED, link->id, 0, 0, error);
 }
 
+/* Only of whom we dialled do we know where it is. */
 static const char *source_of(const struct sl_node *node, const struct link *link)
 {
-    const struct sl_view_peer *peer = sl_view_find(&node->view, link->id);
+    const struct sl_view_peer *peer = links_is_inbound(link) ? NULL : sl_view_find(&node->view, link->id);
     return peer ? peer->address : "";
 }
 

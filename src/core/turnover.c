@@ -52,20 +52,37 @@ static bool is_promising(const struct sl_node *node, const struct sl_book_entry 
     return entry->failures < FAILURES_SPARED && entry->descriptor.until_s >= node->now_us / 1000000 && !sl_view_find(&node->view, entry->descriptor.id);
 }
 
+/* Only those who have proven themselves. Those who answered at an address are of its network; all others are of one. */
 static void offer_all(struct sl_node *node)
 {
     struct membership *members = &node->members;
     for (uint32_t i = 0; i < node->view.n_peers; i++) {
         const struct sl_view_peer *peer = &node->view.peers[i];
-        if (!peer->prepared && sl_view_is_live(peer)) sl_sampler_offer(&members->sampler, peer->id, peer->address);
+        bool is_candidate = peer->proven && !peer->prepared && sl_view_is_live(peer);
+        if (is_candidate) sl_sampler_offer(&members->sampler, peer->id, advert_proven_address(node, peer->id));
     }
     for (uint32_t i = 0; i < members->book.n_new + members->book.n_tried; i++) {
         const struct sl_book_entry *entry = &members->book.entries[i];
-        if (is_promising(node, entry)) sl_sampler_offer(&members->sampler, entry->descriptor.id, entry->descriptor.address);
+        if (entry->is_tried && is_promising(node, entry)) sl_sampler_offer(&members->sampler, entry->descriptor.id, entry->descriptor.address);
     }
 }
 
-/* The slots whose life is over, and those of the dead, are offered to everybody known. */
+/* Of holders who are neither in the view nor in the book any more nothing is left to go by. */
+static uint32_t forget_lost(struct sl_node *node)
+{
+    struct sl_sampler *sampler = &node->members.sampler;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < sampler->n_slots; i++) {
+        const struct sl_sampler_slot *slot = &sampler->slots[i];
+        if (!slot->is_used || sl_view_find(&node->view, slot->id)) continue;
+        const struct sl_book_entry *entry = sl_book_find(&node->members.book, slot->id);
+        if (!entry || !is_promising(node, entry)) n += sl_sampler_forget(sampler, slot->id);
+    }
+    return n;
+}
+
+/* The slots whose life is over, and those of the dead and the lost, are offered to everybody known, at once: a slot that stood empty would cost the peer its
+ * place that held it before. */
 static void turn_sampler(struct sl_node *node)
 {
     struct membership *members = &node->members;
@@ -79,22 +96,20 @@ static void turn_sampler(struct sl_node *node)
     n_empty += sl_sampler_turn(sampler, &members->rng, node->now_us);
     for (uint32_t i = 0; i < node->view.n_peers; i++)
         if (!sl_view_is_live(&node->view.peers[i])) n_empty += sl_sampler_forget(sampler, node->view.peers[i].id);
+    n_empty += forget_lost(node);
     if (n_empty > 0) offer_all(node);
 }
 
 /* Holders of slots who are not in the view. */
 static uint32_t find_newcomers(struct sl_node *node, struct sl_descriptor *newcomers)
 {
-    struct sl_sampler *sampler = &node->members.sampler;
+    const struct sl_sampler *sampler = &node->members.sampler;
     uint32_t n = 0;
     for (uint32_t i = 0; i < sampler->n_slots && n < NEWCOMERS_MAX; i++) {
         const struct sl_sampler_slot *slot = &sampler->slots[i];
         if (!slot->is_used || sl_view_find(&node->view, slot->id)) continue;
         const struct sl_book_entry *entry = sl_book_find(&node->members.book, slot->id);
-        if (!entry || !is_promising(node, entry)) {
-            sl_sampler_forget(sampler, slot->id);           /* it has left the book: the slot is offered anew next time */
-            continue;
-        }
+        if (!entry) continue;
         bool is_listed = false;
         for (uint32_t j = 0; j < n && !is_listed; j++) is_listed = sl_hash_equal(newcomers[j].id, slot->id);
         if (!is_listed) newcomers[n++] = entry->descriptor;

@@ -46,21 +46,27 @@ struct sl_book_entry *sl_book_find(const struct sl_book *book, const uint8_t id[
 
 /* ---- places ---- */
 
-/* Of the bucket that falls to the groups, the place that falls to the identity. */
-static uint32_t place_in(const struct sl_book *book, uint32_t n_places, const uint64_t *groups, size_t n_groups, const uint8_t id[32])
+static uint32_t count_buckets(uint32_t n_places)
 {
-    uint32_t n_buckets = (n_places + SL_BOOK_BUCKET - 1) / SL_BOOK_BUCKET;
-    uint64_t bucket = sl_hash_short(book->secret, groups, 8 * n_groups) % n_buckets, own[] = {bucket, head_of(id), 4};
+    return (n_places + SL_BOOK_BUCKET - 1) / SL_BOOK_BUCKET;
+}
+
+/* Of a bucket, the place that falls to the identity. */
+static uint32_t place_in(const struct sl_book *book, uint32_t n_places, uint64_t bucket, const uint8_t id[32])
+{
+    uint64_t own[] = {bucket, head_of(id), 4};
     uint32_t first = (uint32_t)bucket * SL_BOOK_BUCKET, size = n_places - first < SL_BOOK_BUCKET ? n_places - first : SL_BOOK_BUCKET;
     return first + (uint32_t)(sl_hash_short(book->secret, own, sizeof own) % size);
 }
 
+/* A source has a share of the buckets, whatever it tells; of these the group picks one. */
 static uint32_t new_place(const struct sl_book *book, const struct sl_descriptor *descriptor, const char *source)
 {
     struct sl_group group = sl_group_of(descriptor->address, descriptor->id, book->local_is_free);
-    struct sl_group told = sl_group_of(*source ? source : descriptor->address, descriptor->id, book->local_is_free);
-    uint64_t groups[] = {told.wide, group.wide, 1};
-    return place_in(book, book->n_new_max, groups, 3, descriptor->id);
+    struct sl_group told = sl_group_of(source, descriptor->id, book->local_is_free);
+    uint32_t n_buckets = count_buckets(book->n_new_max), share = n_buckets / 4 < SL_BOOK_SOURCE_MAX ? n_buckets / 4 : SL_BOOK_SOURCE_MAX;
+    uint64_t pick[] = {told.wide, group.wide, 3}, which[] = {told.wide, sl_hash_short(book->secret, pick, sizeof pick) % (share > 0 ? share : 1), 1};
+    return place_in(book, book->n_new_max, sl_hash_short(book->secret, which, sizeof which) % n_buckets, descriptor->id);
 }
 
 /* A group has a few buckets among the tried, as its addresses have proved to be somebody. */
@@ -68,7 +74,7 @@ static uint32_t tried_place(const struct sl_book *book, const struct sl_descript
 {
     struct sl_group group = sl_group_of(descriptor->address, descriptor->id, book->local_is_free);
     uint64_t groups[] = {group.wide, descriptor->id[31] % 4, 2};
-    return place_in(book, book->n_tried_max, groups, 3, descriptor->id);
+    return place_in(book, book->n_tried_max, sl_hash_short(book->secret, groups, sizeof groups) % count_buckets(book->n_tried_max), descriptor->id);
 }
 
 static uint32_t *places_of(const struct sl_book *book, const struct sl_book_entry *entry)
@@ -124,11 +130,16 @@ struct sl_book_entry *sl_book_hear(struct sl_book *book, const struct sl_descrip
         known->descriptor = *descriptor;
         return known;
     }
-    if (known) remove_at(book, (uint32_t)(known - book->entries));
+    struct sl_book_entry entry = {.descriptor = *descriptor};
+    if (known) {                                        /* another address is no reason to dial it sooner */
+        entry.dialled_us = known->dialled_us;
+        entry.failures = known->failures;
+        remove_at(book, (uint32_t)(known - book->entries));
+    }
     uint32_t place = new_place(book, descriptor, source), holder = book->new_places[place];
     if (holder && !is_stale(&book->entries[holder - 1], now_s)) return NULL;
     if (holder) remove_at(book, holder - 1);
-    return put(book, &(struct sl_book_entry){.descriptor = *descriptor}, false, place);
+    return put(book, &entry, false, place);
 }
 
 void sl_book_answered(struct sl_book *book, const uint8_t id[32], uint64_t now_s)

@@ -14,7 +14,7 @@
  * al., 2015). An entry has one place, decided by a secret key, its network group and, for new ones, the group of whoever told of it. So one network, or one
  * talkative peer, can fill only the few places that fall to it, and nobody outside knows which.
  */
-enum { SL_BOOK_BUCKET = 16, SL_BOOK_FAILURES_MAX = 4 };
+enum { SL_BOOK_BUCKET = 16, SL_BOOK_SOURCE_MAX = 64, SL_BOOK_FAILURES_MAX = 4 };      /* buckets of one source, and no more than a quarter of all */
 
 struct sl_book_entry {
     struct sl_descriptor descriptor;
@@ -42,7 +42,8 @@ void sl_book_set_secret(struct sl_book *book, const uint8_t secret[16]);
 /* NULL if it is not here. Pointers to entries hold until the next call that adds or removes one. */
 struct sl_book_entry *sl_book_find(const struct sl_book *book, const uint8_t id[32]);
 
-/* Takes a descriptor that was verified, told by a peer at `source` (an address; empty: by itself). One that is here gets the newer one. NULL when it cannot be
+/* Takes a descriptor that was verified, told by a peer at `source` (an address; all that do not tell theirs are one source). Who was dialled at its address is
+ * its own source. One that is here gets the newer one. NULL when it cannot be
  * dialled, or its place is held by another who is no worse. */
 struct sl_book_entry *sl_book_hear(struct sl_book *book, const struct sl_descriptor *descriptor, const char *source, uint64_t now_s);
 

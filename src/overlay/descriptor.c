@@ -109,6 +109,14 @@ bool sl_address_is_local(const struct sl_address *address)
            (v4[0] == 100 && (v4[1] & 0xc0) == 64);
 }
 
+bool sl_address_is_of_one_machine(const struct sl_address *address)
+{
+    static const uint8_t loopback[16] = {[15] = 1};
+    const uint8_t *ip = address->ip, *v4 = address->ip + 12;
+    if (!is_v4(address)) return memcmp(ip, loopback, 16) == 0 || ip[0] == 0xff || (ip[0] == 0xfe && (ip[1] & 0xc0) == 0x80);
+    return v4[0] == 0 || v4[0] == 127 || v4[0] >= 224 || (v4[0] == 169 && v4[1] == 254);
+}
+
 static uint64_t pack(const uint8_t *bytes, uint32_t n, uint64_t kind)
 {
     uint64_t value = kind;
@@ -119,8 +127,8 @@ static uint64_t pack(const uint8_t *bytes, uint32_t n, uint64_t kind)
 struct sl_group sl_group_of(const char *text, const uint8_t id[32], bool local_is_free)
 {
     struct sl_address address;
-    if (!sl_address_parse(text, &address) || (local_is_free && sl_address_is_local(&address)))
-        return (struct sl_group){pack(id, 7, 3), pack(id, 7, 3)};
+    if (!sl_address_parse(text, &address)) return (struct sl_group){0};
+    if (local_is_free && sl_address_is_local(&address)) return (struct sl_group){pack(id, 7, 3), pack(id, 7, 3)};
     if (is_v4(&address)) return (struct sl_group){pack(address.ip + 12, 2, 1), pack(address.ip + 12, 3, 1)};
     return (struct sl_group){pack(address.ip, 4, 2), pack(address.ip, 6, 2)};
 }

@@ -31,10 +31,13 @@ bool sl_address_parse(const char *text, struct sl_address *out);
 /* Loopback, private, link-local and shared addresses: many nodes may have one network group there without being one person's. */
 bool sl_address_is_local(const struct sl_address *address);
 
+/* Loopback, link-local, multicast and reserved ones lead a node to itself or to whatever stands beside it: nothing that a stranger should make it dial. */
+bool sl_address_is_of_one_machine(const struct sl_address *address);
+
 /* The part of the network an identity lives in: /16 and /24 of IPv4, /32 and /48 of IPv6. It is easy to make many identities, but not to be in many groups. */
 struct sl_group { uint64_t wide, narrow; };
 
-/* Without an address to tell by, and for local ones when `local_is_free`, every identity is a group of its own. */
+/* All without an address to tell by are one group; with a local one, when `local_is_free`, every identity is a group of its own. */
 struct sl_group sl_group_of(const char *address, const uint8_t id[32], bool local_is_free);
 
 #endif

@@ -7,7 +7,7 @@
 #include "base/hash.h"
 #include "overlay/book.h"
 
-enum { NEW = 1024, TRIED = 64, NOW_S = 1000000 };
+enum { NEW = 4096, TRIED = 64, NOW_S = 1000000 };
 
 static struct sl_book book;
 static struct sl_rng rng;
@@ -105,7 +105,37 @@ Test(book, gives_one_talkative_source_a_few_places_however_much_it_tells)
     for (uint32_t i = 0; i < 10000; i++) hear(i, 99, "50.1.0.1:7400");              /* one /16, told by one network */
     cr_assert_leq(book.n_new, SL_BOOK_BUCKET);
     for (uint32_t i = 10000; i < 20000; i++) hear(i, 1 + i % 90, "50.1.0.1:7400");  /* ninety networks, told by one */
-    cr_assert_leq(book.n_new, 64 * SL_BOOK_BUCKET);
+    cr_assert_leq(book.n_new, NEW / 4);
+    for (uint32_t i = 20000; i < 60000; i++) {                                      /* a new network for each, told by one */
+        struct sl_descriptor descriptor = make(i, 1 + i / 250 % 200, i % 250);
+        sl_book_hear(&book, &descriptor, "50.1.0.1:7400", NOW_S);
+    }
+    cr_assert_leq(book.n_new, SL_BOOK_SOURCE_MAX * SL_BOOK_BUCKET);
+    cr_assert_leq(book.n_new, NEW / 4, "%u", (unsigned)book.n_new);
+    cr_assert_geq(book.n_new, NEW / 8, "%u: and it is not kept from telling", (unsigned)book.n_new);
+    check();
+}
+
+Test(book, takes_all_who_do_not_say_where_they_are_for_one_source)
+{
+    for (uint32_t i = 0; i < 40000; i++) {
+        struct sl_descriptor descriptor = make(i, 1 + i / 250 % 200, i % 250);
+        sl_book_hear(&book, &descriptor, "", NOW_S);
+    }
+    cr_assert_leq(book.n_new, NEW / 4, "%u", (unsigned)book.n_new);
+    check();
+}
+
+Test(book, dials_nobody_sooner_for_having_another_address)
+{
+    struct sl_descriptor a = make(1, 20, 1), moved = make(1, 21, 1);
+    moved.sequence++;
+    sl_book_hear(&book, &a, a.address, NOW_S);
+    sl_book_dialled(&book, a.id, 1000);
+    sl_book_failed(&book, a.id);
+    cr_assert_not_null(sl_book_hear(&book, &moved, moved.address, NOW_S));
+    cr_assert_null(sl_book_draw(&book, &rng, false, 1199, 100));
+    cr_assert_not_null(sl_book_draw(&book, &rng, false, 1200, 100));
     check();
 }
 

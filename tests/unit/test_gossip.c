@@ -198,6 +198,19 @@ Test(gossip, dials_nobody_at_port_zero)
     cr_assert_null(sl_book_find(&stage->node->members.book, id_of(10)));
 }
 
+Test(gossip, dials_nothing_on_its_own_machine_on_anybodys_word_where_local_addresses_are_not_free)
+{
+    static const char *const addresses[] = {"127.0.0.1:22", "[::1]:22", "169.254.169.254:80", "224.0.0.1:7400"};
+    open_stage(&(struct stage_options){.n_puppets = N_PUPPETS, .n_listed = N_LISTED, .settings = {"link.local=no"}});
+    for (uint32_t i = 0; i < 4; i++) {
+        struct sl_advert advert = advert_of(10 + i);
+        strcpy(advert.addresses[0], addresses[i]);
+        pass_on(i, 10 + i, &advert);
+        cr_assert(peer_of(10 + i) && !peer_of(10 + i)->address[0], "%s", addresses[i]);
+        cr_assert_null(sl_book_find(&stage->node->members.book, id_of(10 + i)));
+    }
+}
+
 Test(gossip, lets_nobody_take_a_peers_place_by_claiming_its_key)
 {
     struct sl_advert squatter = advert_of(10);
@@ -739,6 +752,8 @@ Test(gossip, keeps_prepared_peers_and_shares_the_other_places_among_networks)
         snprintf(advert.addresses[0], sizeof advert.addresses[0], "%u.1.0.%u:7400", i < 30 ? 99u : 100u + i, (unsigned)i);       /* most in one network */
         begin_round();
         pass_on(0, i, &advert);
+        sl_book_answered(&stage->node->members.book, id_of(i), stage->now_us / 1000000);
+        if (peer_of(i)) peer_of(i)->proven = true;
     }
     cr_assert_not(stage_status(stage).view_covers);
     stage_next_epoch(stage);
@@ -752,6 +767,27 @@ Test(gossip, keeps_prepared_peers_and_shares_the_other_places_among_networks)
     cr_assert_eq(n_listed, 4);
     cr_assert_leq(stage_status(stage).peers_known, 12);
     cr_assert_leq(n_crowd, 4, "%u of the 8 places went to one network of eleven", (unsigned)n_crowd);
+}
+
+Test(gossip, keeps_those_who_have_proven_themselves_whatever_others_tell_it_of_strangers)
+{
+    open_stage(&(struct stage_options){.n_puppets = N_PUPPETS, .n_listed = 2, .settings = {"view.size=12", "link.local=no"}});
+    for (uint32_t i = 2; i < 12; i++) say_hello(i);
+    stage->ignores_dials = true;
+    for (uint32_t epoch = 0; epoch < 8; epoch++) {
+        for (uint32_t i = 12; i < N_PUPPETS; i++) {              /* 28 who lie about where they are, anew in each epoch */
+            struct sl_advert advert = advert_of(i);
+            advert.sequence += epoch + 1;
+            snprintf(advert.addresses[0], sizeof advert.addresses[0], "%u.%u.0.%u:7400", 1 + i + epoch, 17 * epoch, (unsigned)i);
+            begin_round();
+            pass_on(0, i, &advert);
+        }
+        stage_next_epoch(stage);
+        for (uint32_t i = 2; i < 12; i++) ask_view(i);          /* still there */
+    }
+    cr_assert_not(stage_status(stage).view_covers);
+    for (uint32_t i = 2; i < 12; i++) cr_assert(peer_of(i) && sl_view_is_live(peer_of(i)), "%u", (unsigned)i);
+    for (uint32_t i = 12; i < N_PUPPETS; i++) cr_assert_null(peer_of(i), "%u", (unsigned)i);
 }
 
 Test(gossip, gives_the_places_of_the_dead_to_newcomers)

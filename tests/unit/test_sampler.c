@@ -88,6 +88,19 @@ Test(sampler, gives_ten_thousand_identities_of_one_network_no_more_than_one_netw
     cr_assert_leq(n_liars, 14, "%u slots of %d", (unsigned)n_liars, SLOTS);
 }
 
+Test(sampler, gives_ten_thousand_without_an_address_no_more_than_one_networks_share)
+{
+    uint8_t id[32];
+    uint32_t n_honest = 0;
+    for (uint32_t i = 0; i < 31; i++) offer(i, 20 + i, 1);
+    for (uint32_t i = 1000; i < 11000; i++) {
+        id_of(i, id);
+        sl_sampler_offer(&sampler, id, "");
+    }
+    for (uint32_t i = 0; i < 31; i++) n_honest += count(i);
+    cr_assert_leq(SLOTS - n_honest, 14, "%u slots of %d", (unsigned)(SLOTS - n_honest), SLOTS);
+}
+
 Test(sampler, lets_local_nodes_be_networks_of_their_own)
 {
     for (uint32_t i = 0; i < 64; i++) offer(i, 10, 0);
