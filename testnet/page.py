@@ -269,7 +269,8 @@ class Page:
         lines = [(words, " ".join(value) if isinstance(value, list) else str(value)) for words, value in lines if value]
         shown = "".join(f"<dt>{words}</dt><dd>{html.escape(value)}</dd>" for words, value in lines)
         cohorts = self.report["cohorts"]
-        shown += f"<dt>privacy</dt><dd>off</dd><dt>cohorts</dt><dd>{cohorts['completed']} completed, {cohorts['void']} void</dd>"
+        known = "counted when all nodes have ended" if cohorts["completed"] is None else f"{cohorts['completed']} completed, {cohorts['void']} void"
+        shown += f"<dt>privacy</dt><dd>off</dd><dt>cohorts</dt><dd>{known}</dd>"
         return (f"<section><h2>Settings</h2><dl>{shown}</dl><h2>To repeat it</h2><pre>{html.escape(self.run['command'])}</pre>"
                 '<p class="note">The same seed deals out the same rows and draws the same '
                 "faults; the order in which processes run differs, so figures agree but are not equal.</p></section>")

@@ -7,7 +7,6 @@ import platform
 import shlex
 import time
 
-import control
 import gather
 import page
 from live import number
@@ -75,16 +74,19 @@ def fill_last(network, gatherer, summaries):
 
 
 def counts_of_the_living(network, gatherer):
-    """Of each node that runs, in the words of a summary: its epochs are known from its log; its cohorts only to itself, so a paused node's are missing."""
-    living = network.running()
-    folders = [None if network.entry(node)["paused"] else node.folder for node in living]
+    """Of each node that runs, in the words of a summary: its epochs are known from its log; which cohorts were its own it tells in the end only."""
     counts = []
-    for node, answer in zip(living, control.ask_all(folders, "status")):
-        cohorts = (answer or {}).get("cohorts", {})
+    for node in network.running():
         epochs = [facts for epoch, facts in gatherer.of(node).items() if epoch >= network.facts["first_epoch"]]
-        counts.append({"epochs": len(epochs), "epochs_with_aggregate": sum(facts.get("aggregate", False) for facts in epochs),
-                       "cohorts_completed": cohorts.get("completed", 0), "cohorts_void": cohorts.get("void", 0)})
+        counts.append({"epochs": len(epochs), "epochs_with_aggregate": sum(facts.get("aggregate", False) for facts in epochs)})
     return counts
+
+
+def cohorts_of(summaries, n_living):
+    """Each cohort is counted by its initiator, so all must have ended."""
+    if n_living:
+        return {"completed": None, "void": None}
+    return {key: sum(summary[f"cohorts_{key}"] for summary in summaries.values()) for key in ("completed", "void")}
 
 
 def collect(network, gatherer, wall_seconds):
@@ -98,8 +100,7 @@ def collect(network, gatherer, wall_seconds):
         "schema_version": 1,
         score: spread(known, high_is_good=score == "accuracy"),
         "nodes": [node_entry(network, node, summaries[node.name], score) for node in network.nodes if node.name in summaries],
-        "cohorts": {"completed": sum(count["cohorts_completed"] for count in counts),
-                    "void": sum(count["cohorts_void"] for count in counts)},
+        "cohorts": cohorts_of(summaries, len(living)),
         "node_epochs": {"with_aggregate": sum(count["epochs_with_aggregate"] for count in counts),
                         "total": sum(count["epochs"] for count in counts)},
         "wall_s": round(wall_seconds, 3),
@@ -151,10 +152,10 @@ def tell(network, report, path, say):
     if numbers["mean"] is not None:
         say(f"{score} on the test data: " + ", ".join(f"{key.replace('_', ' ')} {value:.4f}" for key, value in numbers.items()))
     n_nodes, n_running = len(network.nodes), report.get("running", 0)
-    state = f"{n_running} of {n_nodes} nodes are still learning; so far" if n_running else f"{len(report['nodes'])} of {n_nodes} nodes finished"
-    say(f"{state}; cohorts: {report['cohorts']['completed']} completed, "
-        f"{report['cohorts']['void']} void; {report['node_epochs']['with_aggregate']} of {report['node_epochs']['total']} "
-        f"node epochs with an aggregate; {report['wall_s']:.1f} s")
+    state = f"{n_running} of {n_nodes} nodes are still learning"
+    if not n_running:
+        state = f"{len(report['nodes'])} of {n_nodes} nodes finished; cohorts: {report['cohorts']['completed']} completed, {report['cohorts']['void']} void"
+    say(f"{state}; {report['node_epochs']['with_aggregate']} of {report['node_epochs']['total']} node epochs with an aggregate; {report['wall_s']:.1f} s")
     say(f"report: {os.path.join(network.folder, 'report.json')}")
     say(f"page:   {path}")
 

@@ -205,6 +205,7 @@ class Testnet(unittest.TestCase):
         report = read_json(net, "report.json")
         self.assertEqual(report["running"], 4)
         self.assertGreaterEqual(report["node_epochs"]["total"], 4)
+        self.assertEqual(report["cohorts"], {"completed": None, "void": None})
         again = call(*words_for(self.folder.name, "net", 4, "up"))
         self.assertEqual(again.returncode, 4)
         self.assertIn("4 nodes run in it", again.stderr)
