@@ -387,7 +387,8 @@ void advert_take_own(struct sl_node *node, struct link *link, struct opened_adve
     descriptor->expires_s = certificate_expiry(node, advert->body.certificate, advert->body.certificate_size);
 
     struct membership *members = &node->members;
-    const struct sl_view_peer *peer = settle(node, descriptor, is_outbound ? descriptor->address : "", true);          /* who came to us may say it is anywhere */
+    const char *source = is_outbound ? descriptor->address : "";                /* who came to us may say it is anywhere */
+    const struct sl_view_peer *peer = settle(node, descriptor, source, true);
     bool is_prepared = peer && peer->prepared;
     if (is_outbound && !is_prepared) sl_book_answered(&members->book, descriptor->id, now_s);
     bool is_held = peer || sl_book_find(&members->book, descriptor->id);

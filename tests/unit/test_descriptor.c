@@ -50,7 +50,8 @@ Test(address, is_told_to_be_local)
 
 Test(address, is_told_to_lead_to_no_other_machine)
 {
-    static const char *const here[] = {"127.9.0.1:1", "169.254.1.1:1", "224.0.0.1:1", "255.255.255.255:1", "0.1.2.3:1", "[::1]:1", "[fe80::1]:1", "[ff02::1]:1"};
+    static const char *const here[] = {"127.9.0.1:1", "169.254.1.1:1", "224.0.0.1:1", "255.255.255.255:1", "0.1.2.3:1",
+                                       "[::1]:1", "[fe80::1]:1", "[ff02::1]:1"};
     static const char *const there[] = {"10.9.8.7:1", "192.168.1.1:1", "223.255.0.1:1", "169.253.1.1:1", "[fd00::1]:1", "[2001:db8::1]:1"};
     struct sl_address address;
     for (size_t i = 0; i < sizeof here / sizeof *here; i++)
