@@ -11,14 +11,23 @@
  * what a HELLO proves. Here is decided who gets into the view and the book, and whose ADVERT is passed on.
  */
 
-enum { FUTURE_MAX_S = 3600 };        /* an ADVERT from a later time than this would outlive its author's corrections */
+enum {
+    FUTURE_MAX_S = 3600,             /* an ADVERT from a later time than this would outlive its author's corrections */
+    CLAIMS_OF_ONE = 3                /* by one certificate */
+};
+
+/* A guest's certificate makes three claims: its invite, its place at its host, and the host's invite. So there is room for all that view and book can hold. */
+static uint32_t claims_max(const struct sl_config *config)
+{
+    return CLAIMS_OF_ONE * (config->view_size + config->book_new + config->book_tried) + 256;
+}
 
 bool advert_init(struct sl_node *node, struct sl_arena *arena)
 {
     struct membership *members = &node->members;
     bool local_is_free = strcmp(node->config.link_local, "yes") == 0;
     members->n_relays_max = node->config.link_max;
-    members->n_claims_max = node->config.view_size + 256;
+    members->n_claims_max = claims_max(&node->config);
     members->relays = SL_RESERVE(arena, struct relay, members->n_relays_max);
     members->claims = SL_RESERVE(arena, struct claim, members->n_claims_max);
     members->admitted = SL_TAKE(arena, struct admitted, ADMITTED_MAX);
@@ -29,6 +38,23 @@ bool advert_init(struct sl_node *node, struct sl_arena *arena)
 }
 
 /* ---- admission ---- */
+
+static bool peek_host(const struct sl_node *node, struct sl_reader *host, struct sl_certificate *out)
+{
+    const uint8_t *skipped, *sign_public = sl_read_bin_of(host, 32);
+    size_t skipped_size;
+    sl_read_array_of(host, 8);
+    sl_read_copy(host, out->host_invite_key, 32);
+    out->host_flags = (uint32_t)sl_read_uint(host, UINT32_MAX);
+    for (int i = 0; i < 3; i++) sl_read_skip(host, &skipped, &skipped_size);         /* slot, signature, subject */
+    out->host_expires_s = sl_read_uint(host, UINT64_MAX);
+    for (int i = 0; i < 2; i++) sl_read_skip(host, &skipped, &skipped_size);
+    if (sl_reader_finish(host) != SL_OK) return false;
+
+    out->has_host = true;
+    sl_identity_id(node->config.network_id, sign_public, out->host_id);
+    return true;
+}
 
 /* What a certificate says, whoever made it. False when it cannot be read. */
 static bool peek(const struct sl_node *node, const uint8_t *bytes, size_t size, struct sl_certificate *out)
@@ -52,67 +78,116 @@ static bool peek(const struct sl_node *node, const uint8_t *bytes, size_t size, 
 
     struct sl_reader host = sl_reader_over(skipped, skipped_size);
     if (sl_read_array(&host, 2) != 2) return true;
-    const uint8_t *sign_public = sl_read_bin_of(&host, 32);
-    out->has_host = sign_public != NULL;
-    if (sign_public) sl_identity_id(node->config.network_id, sign_public, out->host_id);
-    return true;
+    return peek_host(node, &host, out);
 }
 
-static struct claim make_claim(const char *label, const void *what, size_t size, const uint8_t whose[32])
+static struct claim make_claim(const char *label, const void *what, size_t size, const uint8_t whose[32], uint64_t expires_s)
 {
     uint8_t hash[32];
-    struct claim claim;
+    struct claim claim = {.expires_s = expires_s};
     sl_hash_once(label, what, size, hash);
     memcpy(claim.what, hash, sizeof claim.what);
     memcpy(claim.whose, whose, sizeof claim.whose);
     return claim;
 }
 
-/* Is this somebody else's already? */
-static const struct claim *find_claim(const struct sl_node *node, const struct claim *claim)
+static bool is_outlived(const struct sl_node *node, const struct claim *claim)
+{
+    return claim->expires_s < node->now_us / 1000000;
+}
+
+static bool have_one_holder(const struct claim *a, const struct claim *b)
+{
+    return memcmp(a->whose, b->whose, sizeof a->whose) == 0;
+}
+
+static struct claim *find_claim(const struct sl_node *node, const struct claim *claim)
 {
     for (uint32_t i = 0; i < node->members.n_claims; i++)
         if (memcmp(node->members.claims[i].what, claim->what, sizeof claim->what) == 0) return &node->members.claims[i];
     return NULL;
 }
 
-void advert_claim(struct sl_node *node, const struct claim *claim)
+/* A new place, or that of a claim that ran out, or that of one by somebody whom we do not know any more; NULL when there is none. */
+static struct claim *room_for_claim(struct sl_node *node)
 {
     struct membership *members = &node->members;
-    if (find_claim(node, claim)) return;
+    if (members->n_claims < members->n_claims_max) return &members->claims[members->n_claims++];
 
-    uint32_t at = members->next_claim;
-    members->next_claim = (at + 1) % members->n_claims_max;
-    members->claims[at] = *claim;
-    if (members->n_claims < members->n_claims_max) members->n_claims++;
+    for (uint32_t i = 0; i < members->n_claims; i++)
+        if (is_outlived(node, &members->claims[i])) return &members->claims[i];
+    for (uint32_t i = 0; i < members->n_claims; i++) {
+        struct claim *claim = &members->claims[members->next_claim];             /* goes on where it ended, so that the oldest give way first */
+        members->next_claim = (members->next_claim + 1) % members->n_claims;
+        if (!sl_view_find(&node->view, claim->shown_by) && !sl_book_find(&members->book, claim->shown_by)) return claim;
+    }
+    return NULL;
 }
 
-/* An invite that admits one admits the first who shows it, and of a member's invites for one place the first key counts. */
-static uint32_t claims_of(const struct sl_certificate *said, const uint8_t id[32], struct claim claims[2])
+bool advert_claim(struct sl_node *node, const struct claim *claim)
+{
+    struct claim *known = find_claim(node, claim), *place = known ? known : room_for_claim(node);
+    bool is_renewed = known && have_one_holder(known, claim);
+    if (!place || (known && !is_renewed && !is_outlived(node, known))) return false;
+
+    uint64_t until_s = is_renewed && known->expires_s > claim->expires_s ? known->expires_s : claim->expires_s;
+    *place = *claim;
+    place->expires_s = until_s;
+    return true;
+}
+
+/* An invite that admits one admits the first who shows it, and of a member's invites for one place the first key counts. A host that only its guests tell
+ * of has used its invite like one that came itself: else one invite would admit as many hosts as its owner cares to sign. */
+static uint32_t claims_of(const struct sl_certificate *said, const uint8_t id[32], struct claim claims[CLAIMS_OF_ONE])
 {
     uint32_t n = 0;
-    if (said->flags & SL_INVITE_SINGLE_USE) claims[n++] = make_claim("invite of one", said->invite_key, 32, id);
+    if (said->flags & SL_INVITE_SINGLE_USE) claims[n++] = make_claim("invite of one", said->invite_key, 32, id, said->expires_s);
     if (said->has_host) {
         uint8_t place[33];
         memcpy(place, said->host_id, 32);
         place[32] = (uint8_t)said->slot;
-        claims[n++] = make_claim("place of a host", place, sizeof place, said->invite_key);
+        claims[n++] = make_claim("place of a host", place, sizeof place, said->invite_key, said->expires_s);
     }
+    if (said->has_host && said->host_flags & SL_INVITE_SINGLE_USE)
+        claims[n++] = make_claim("invite of one", said->host_invite_key, 32, said->host_id, said->host_expires_s);
+    for (uint32_t i = 0; i < n; i++) memcpy(claims[i].shown_by, id, 32);
     return n;
 }
 
+/* When there is no room to remember who used its invite, a newcomer has to wait: forgetting somebody else's would admit that one's copies. */
 static bool is_free_to_use(struct sl_node *node, const struct sl_certificate *said, const uint8_t id[32])
 {
-    struct claim claims[2];
+    struct claim claims[CLAIMS_OF_ONE];
     uint32_t n = claims_of(said, id, claims);
-    for (uint32_t i = 0; i < n; i++) {
+    int error = SL_OK;
+    for (uint32_t i = 0; i < n && error == SL_OK; i++) {
         const struct claim *holder = find_claim(node, &claims[i]);
-        if (!holder || memcmp(holder->whose, claims[i].whose, sizeof holder->whose) == 0) continue;
-        node_trace(node, SL_TRACE_INVITE_SPENT, id, 0, 0, SL_ERROR_BAD_CERTIFICATE);
-        return false;
+        bool is_held = holder && !is_outlived(node, holder) && !have_one_holder(holder, &claims[i]);
+        if (is_held) error = SL_ERROR_BAD_CERTIFICATE;
     }
-    for (uint32_t i = 0; i < n; i++) advert_claim(node, &claims[i]);
-    return true;
+    for (uint32_t i = 0; i < n && error == SL_OK; i++)
+        if (!advert_claim(node, &claims[i])) error = SL_ERROR_NO_SPACE;
+    if (error != SL_OK) node_trace(node, SL_TRACE_INVITE_SPENT, id, 0, 0, error);
+    return error == SL_OK;
+}
+
+static uint32_t place_of_ban(const struct sl_node *node, const uint8_t id[32])
+{
+    uint32_t i = 0;
+    while (i < node->members.n_banned && !sl_hash_equal(node->members.banned[i], id)) i++;
+    return i;
+}
+
+static bool is_listed_as_banned(const struct sl_node *node, const uint8_t id[32])
+{
+    return !sl_hash_is_zero(id) && place_of_ban(node, id) < node->members.n_banned;
+}
+
+/* Of a certificate whose signatures were checked before. expires_s 0: unknown. */
+static int check_again(const struct sl_node *node, uint64_t expires_s, const uint8_t host_id[32])
+{
+    bool is_current = (expires_s == 0 || expires_s >= node->now_us / 1000000) && !is_listed_as_banned(node, host_id);
+    return is_current ? SL_OK : SL_ERROR_BAD_CERTIFICATE;
 }
 
 static struct admitted *place_of(struct sl_node *node, const uint8_t id[32], const uint8_t hash[32], uint8_t key[32])
@@ -133,10 +208,10 @@ int certificate_check(struct sl_node *node, const uint8_t id[32], const uint8_t 
     uint64_t now_s = node->now_us / 1000000;
     uint8_t hash[32], key[32];
     sl_hash_once("certificate", certificate, size, hash);
-    if (peer && sl_hash_equal(peer->certificate_hash, hash)) return peer->expires_s && peer->expires_s < now_s ? SL_ERROR_BAD_CERTIFICATE : SL_OK;
+    if (peer && sl_hash_equal(peer->certificate_hash, hash)) return check_again(node, peer->expires_s, peer->host_id);
 
     struct admitted *admitted = place_of(node, id, hash, key);
-    if (sl_hash_equal(admitted->hash, key)) return admitted->expires_s < now_s ? SL_ERROR_BAD_CERTIFICATE : SL_OK;
+    if (sl_hash_equal(admitted->hash, key)) return check_again(node, admitted->expires_s, admitted->host_id);
 
     const struct sl_admission admission = sl_admission_of(&node->config);
     struct sl_certificate said;
@@ -144,9 +219,10 @@ int certificate_check(struct sl_node *node, const uint8_t id[32], const uint8_t 
     int error = sl_certificate_verify(certificate, size, &admission, id, now_s, &said, &n_checks);
     node->counters.signature_checks += n_checks;
     if (error != SL_OK) return error;
-    if (!is_free_to_use(node, &said, id)) return SL_ERROR_BAD_CERTIFICATE;
+    if (is_listed_as_banned(node, said.host_id) || !is_free_to_use(node, &said, id)) return SL_ERROR_BAD_CERTIFICATE;
 
     memcpy(admitted->hash, key, 32);
+    memcpy(admitted->host_id, said.host_id, 32);
     admitted->expires_s = said.expires_s;
     return SL_OK;
 }
@@ -157,56 +233,87 @@ uint64_t certificate_expiry(const struct sl_node *node, const uint8_t *certifica
     return peek(node, certificate, size, &said) ? said.expires_s : 0;
 }
 
+void certificate_describe(const struct sl_node *node, const uint8_t *certificate, size_t size, struct sl_descriptor *out)
+{
+    struct sl_certificate said;
+    if (!peek(node, certificate, size, &said)) return;
+    out->expires_s = said.expires_s;
+    memcpy(out->host_id, said.host_id, 32);
+}
+
 void advert_admit_prepared(struct sl_node *node, const struct sl_peer *peer)
 {
     struct sl_certificate said;
-    struct claim claims[2];
+    struct claim claims[CLAIMS_OF_ONE];
     struct sl_view_peer *entry = sl_view_find(&node->view, peer->id);
     if (!entry || !peek(node, peer->certificate, peer->certificate_size, &said)) return;
 
     entry->expires_s = said.expires_s;
+    memcpy(entry->host_id, said.host_id, 32);
     uint32_t n = claims_of(&said, peer->id, claims);
     for (uint32_t i = 0; i < n; i++) advert_claim(node, &claims[i]);
 }
 
 /* ---- bans ---- */
 
-static uint32_t place_of_ban(const struct sl_node *node, const uint8_t id[32])
-{
-    uint32_t i = 0;
-    while (i < node->members.n_banned && !sl_hash_equal(node->members.banned[i], id)) i++;
-    return i;
-}
-
+/* A banned member must not come back as the guest of itself. */
 bool advert_is_banned(const struct sl_node *node, const uint8_t id[32])
 {
-    return place_of_ban(node, id) < node->members.n_banned;
+    if (node->members.n_banned == 0) return false;
+    if (is_listed_as_banned(node, id)) return true;
+
+    const struct sl_view_peer *peer = sl_view_find(&node->view, id);
+    const struct sl_book_entry *entry = peer ? NULL : sl_book_find(&node->members.book, id);
+    if (peer) return is_listed_as_banned(node, peer->host_id);
+    return entry && is_listed_as_banned(node, entry->descriptor.host_id);
+}
+
+void advert_mark_banned(struct sl_node *node)
+{
+    struct sl_view *view = &node->view;
+    for (uint32_t i = 0; i < view->n_peers; i++) view->peers[i].banned = advert_is_banned(node, view->peers[i].id);
+}
+
+/* The banned and their guests: nobody hears of them from us any more. */
+static void forget_banned(struct sl_node *node)
+{
+    const struct sl_book *book = &node->members.book;
+    for (uint32_t i = 0; i < node->view.n_peers; i++)
+        if (node->view.peers[i].banned) advert_forget(node, node->view.peers[i].id);
+    for (uint32_t i = book->n_new + book->n_tried; i-- > 0;) {               /* backwards: the last fills the gap */
+        const struct sl_descriptor held = book->entries[i].descriptor;
+        if (is_listed_as_banned(node, held.id) || is_listed_as_banned(node, held.host_id)) advert_forget(node, held.id);
+    }
 }
 
 void advert_ban(struct sl_node *node, const uint8_t id[32])
 {
     struct membership *members = &node->members;
-    struct sl_view_peer *peer = sl_view_find(&node->view, id);
-    if (peer) peer->banned = true;
-    advert_forget(node, id);
     members->is_book_changed = true;
-    if (advert_is_banned(node, id)) return;
-
-    if (members->n_banned == BANS_MAX) advert_unban(node, members->banned[0]);
-    memcpy(members->banned[members->n_banned++], id, 32);
+    if (!is_listed_as_banned(node, id)) {
+        if (members->n_banned == BANS_MAX) {
+            uint8_t oldest[32];
+            memcpy(oldest, members->banned[0], 32);
+            advert_unban(node, oldest);
+            node_trace(node, SL_TRACE_UNBANNED, oldest, 0, 0, SL_ERROR_NO_SPACE);
+        }
+        memcpy(members->banned[members->n_banned++], id, 32);
+    }
+    advert_forget(node, id);
+    advert_mark_banned(node);
+    forget_banned(node);
 }
 
 void advert_unban(struct sl_node *node, const uint8_t id[32])
 {
     struct membership *members = &node->members;
-    struct sl_view_peer *peer = sl_view_find(&node->view, id);
-    if (peer) peer->banned = false;
     uint32_t at = place_of_ban(node, id);
     if (at == members->n_banned) return;
 
     members->n_banned--;
     memmove(members->banned[at], members->banned[at + 1], (size_t)32 * (members->n_banned - at));
     members->is_book_changed = true;
+    advert_mark_banned(node);
 }
 
 /* ---- the own ADVERT ---- */
@@ -328,7 +435,7 @@ int advert_take(struct sl_node *node, const uint8_t *bytes, size_t size, const c
     error = certificate_check(node, descriptor->id, advert.body.certificate, advert.body.certificate_size);
     if (error != SL_OK) return error;
 
-    descriptor->expires_s = certificate_expiry(node, advert.body.certificate, advert.body.certificate_size);
+    certificate_describe(node, advert.body.certificate, advert.body.certificate_size, descriptor);
     settle(node, descriptor, source, false);
     *is_news = !was_here;
     return SL_OK;
@@ -384,7 +491,7 @@ void advert_take_own(struct sl_node *node, struct link *link, struct opened_adve
     bool is_outbound = !links_is_inbound(link);
     if (descriptor->sequence > now_s + FUTURE_MAX_S) descriptor->sequence = now_s + FUTURE_MAX_S;        /* its clock may be off: it proves itself now */
     if (descriptor->until_s < now_s || descriptor->until_s > now_s + SL_ADVERT_TTL_MAX_S) descriptor->until_s = now_s + SL_ADVERT_TTL_MAX_S;
-    descriptor->expires_s = certificate_expiry(node, advert->body.certificate, advert->body.certificate_size);
+    certificate_describe(node, advert->body.certificate, advert->body.certificate_size, descriptor);
 
     struct membership *members = &node->members;
     const char *source = is_outbound ? descriptor->address : "";                /* who came to us may say it is anywhere */

@@ -9,9 +9,9 @@
  * The durable book: magic, network id, three counts, peers, bans, claims, checksum. Little endian like the state. It makes a restart quick; one that cannot
  * be read costs time, nothing else. Who reads it trusts the disk for what was verified before it was written, but for nothing that could hurt.
  */
-static const uint8_t magic[16] = "starling book 1";
+static const uint8_t magic[16] = "starling book 2";
 
-enum { HEAD_SIZE = 16 + 32 + 12, PEER_SIZE = 4 + 4 * 32 + SL_ADDRESS_MAX + SL_NAME_MAX + 3 * 8, BAN_SIZE = 32, CLAIM_SIZE = 32, SUM_SIZE = 32 };
+enum { HEAD_SIZE = 16 + 32 + 12, PEER_SIZE = 4 + 5 * 32 + SL_ADDRESS_MAX + SL_NAME_MAX + 3 * 8, BAN_SIZE = 32, CLAIM_SIZE = 72, SUM_SIZE = 32 };
 
 enum { IN_VIEW = 1, TRIED = 2, PROVEN = 4, ANCHOR = 8 };
 
@@ -23,7 +23,7 @@ size_t book_size_max(const struct sl_node *node)
 {
     const struct sl_config *config = &node->config;
     size_t n_peers = (size_t)config->view_size + config->book_new + config->book_tried;
-    return HEAD_SIZE + n_peers * PEER_SIZE + (size_t)BANS_MAX * BAN_SIZE + (config->view_size + (size_t)256) * CLAIM_SIZE + SUM_SIZE;
+    return HEAD_SIZE + n_peers * PEER_SIZE + (size_t)BANS_MAX * BAN_SIZE + (size_t)node->members.n_claims_max * CLAIM_SIZE + SUM_SIZE;
 }
 
 /* ---- writing ---- */
@@ -41,6 +41,7 @@ static uint8_t *put_peer(uint8_t *at, const struct sl_descriptor *peer, uint32_t
     at = put(at, peer->sign_public, 32);
     at = put(at, peer->transport_public, 32);
     at = put(at, peer->certificate_hash, 32);
+    at = put(at, peer->host_id, 32);
     at = put(at, peer->address, sizeof peer->address);
     at = put(at, peer->name, sizeof peer->name);
     at = put(at, &peer->sequence, 8);
@@ -133,6 +134,7 @@ static const uint8_t *get_peer(const uint8_t *at, struct sl_descriptor *peer, ui
     at = get(at, peer->sign_public, 32);
     at = get(at, peer->transport_public, 32);
     at = get(at, peer->certificate_hash, 32);
+    at = get(at, peer->host_id, 32);
     at = get(at, peer->address, sizeof peer->address);
     at = get(at, peer->name, sizeof peer->name);
     at = get(at, &peer->sequence, 8);
@@ -154,7 +156,7 @@ static bool is_usable(const struct sl_node *node, const struct sl_descriptor *pe
 static void take_peer(struct sl_node *node, const struct sl_descriptor *peer, uint32_t flags)
 {
     struct membership *members = &node->members;
-    if (!is_usable(node, peer) || advert_is_banned(node, peer->id)) return;
+    if (!is_usable(node, peer) || advert_is_banned(node, peer->id) || advert_is_banned(node, peer->host_id)) return;
 
     if (flags & IN_VIEW) {
         struct sl_view_peer *entry = flags & PROVEN ? sl_view_prove(&node->view, peer) : sl_view_learn(&node->view, peer);

@@ -21,7 +21,8 @@
 #include "wire/message.h"
 
 enum {
-    SENDS_MAX = 256, DIALS_MAX = 64, HANGUPS_MAX = 64, STORES_MAX = 4,      /* actions of one step; more are dropped, sends are best effort */
+    SENDS_MAX = 256, DIALS_MAX = 64, STORES_MAX = 4,      /* actions of one step; more are dropped, sends are best effort */
+    HANGUPS_MAX = 1024 + DIALS_MAX + 8,      /* all of the largest link.max, those dialled in the step and refused ones: none may be dropped */
     PROPOSALS_MAX = 4,               /* acceptable PROPOSEs a candidate chooses from */
     HEARD_MAX = 16,                  /* identities whose PROPOSE was looked at; later ones of the epoch are passed over */
     PROPOSE_MAX = 2048, JOIN_MAX = 1024,
@@ -105,9 +106,13 @@ struct relay {
 };
 
 /* Whose an invite, or a member's place for one, is: the first who shows it has it. Both are hashes, cut. */
-struct claim { uint8_t what[16], whose[16]; };
+struct claim {
+    uint8_t what[16], whose[16];
+    uint8_t shown_by[32];            /* the identity that showed it last: while we know it, the claim must not be forgotten */
+    uint64_t expires_s;              /* with the invite, then it admits nobody any more */
+};
 
-struct admitted { uint8_t hash[32]; uint64_t expires_s; };       /* of identity and certificate */
+struct admitted { uint8_t hash[32], host_id[32]; uint64_t expires_s; };          /* hash: of identity and certificate */
 
 struct seed_state { uint64_t next_us; uint32_t failures, link; bool answered; };
 
@@ -332,6 +337,7 @@ void links_on_hello(struct sl_node *node, struct link *link, const struct sl_env
 bool links_take_quota(struct sl_node *node, struct link *link);
 void links_close(struct sl_node *node, struct link *link);
 void links_close_all(struct sl_node *node);
+void links_close_banned(struct sl_node *node);
 void links_on_epoch(struct sl_node *node);
 const char *advert_proven_address(const struct sl_node *node, const uint8_t id[32]);      /* at which it answered a dial; empty: none */
 void links_check_clock(struct sl_node *node);                                   /* is it us whose clock is wrong? */
@@ -355,12 +361,14 @@ int advert_take(struct sl_node *node, const uint8_t *bytes, size_t size, const c
 /* That of a HELLO, which proves it and the transport key: into view, book and relays. */
 void advert_take_own(struct sl_node *node, struct link *link, struct opened_advert *advert);
 int certificate_check(struct sl_node *node, const uint8_t id[32], const uint8_t *certificate, size_t size);
+void certificate_describe(const struct sl_node *node, const uint8_t *certificate, size_t size, struct sl_descriptor *out);      /* expiry and host */
 uint64_t certificate_expiry(const struct sl_node *node, const uint8_t *certificate, size_t size);      /* unix seconds; of one that was checked */
-bool advert_is_banned(const struct sl_node *node, const uint8_t id[32]);
+bool advert_is_banned(const struct sl_node *node, const uint8_t id[32]);         /* itself, or the host that invited it */
 void advert_ban(struct sl_node *node, const uint8_t id[32]);
 void advert_unban(struct sl_node *node, const uint8_t id[32]);
+void advert_mark_banned(struct sl_node *node);                                  /* in the view */
 void advert_forget(struct sl_node *node, const uint8_t id[32]);                 /* from relays, book and sampler */
-void advert_claim(struct sl_node *node, const struct claim *claim);             /* from a book file */
+bool advert_claim(struct sl_node *node, const struct claim *claim);             /* from a book file; false: no room */
 /* n ADVERTs for `link`, at random; returns how many. They point into the relays. */
 uint32_t advert_choose(struct sl_node *node, const struct link *link, uint32_t n, struct sl_view_adverts *out);
 

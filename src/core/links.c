@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <assert.h>
 #include <string.h>
 
 #include "core/core.h"
@@ -85,7 +86,8 @@ static bool is_dialing(const struct sl_node *node, const uint8_t id[32])
 
 static void hang_up(struct sl_node *node, uint32_t number)
 {
-    if (node->actions.n_hangups < HANGUPS_MAX) node->hangups[node->actions.n_hangups++] = number;
+    assert(node->actions.n_hangups < HANGUPS_MAX);
+    node->hangups[node->actions.n_hangups++] = number;
 }
 
 void links_close(struct sl_node *node, struct link *link)
@@ -98,6 +100,14 @@ void links_close_all(struct sl_node *node)
 {
     for (uint32_t i = 0; i < node->links.n_max; i++)
         if (node->links.all[i].state != LINK_FREE) links_close(node, &node->links.all[i]);
+}
+
+void links_close_banned(struct sl_node *node)
+{
+    for (uint32_t i = 0; i < node->links.n_max; i++) {
+        struct link *link = &node->links.all[i];
+        if (link->state != LINK_FREE && !sl_hash_is_zero(link->id) && advert_is_banned(node, link->id)) links_close(node, link);
+    }
 }
 
 static bool awaits_answer(const struct sl_node *node, const uint8_t id[32])

@@ -527,7 +527,7 @@ void membership_start(struct sl_node *node)
     members->cohort_epoch = members->first_epoch;
     members->book_saved_us = node->now_us;
     if (node->view.overflowed) members->outsider_epoch = members->first_epoch;
-    for (uint32_t i = 0; i < node->view.n_peers; i++) node->view.peers[i].banned = advert_is_banned(node, node->view.peers[i].id);
+    advert_mark_banned(node);
     if (node->view.n_peers == 0 || members->book.n_tried == 0) dial_seeds(node);
     plan_round(node, shorter(node->config.view_pull, node->config.epoch_us / 20));
 }

@@ -305,7 +305,7 @@ static void on_control(struct sl_node *node, const struct sl_event *event)
     case SL_CONTROL_BAN:
         advert_ban(node, peer);
         node_trace(node, SL_TRACE_BANNED, peer, 0, 0, SL_OK);
-        for (struct link *link; (link = links_to(node, peer));) links_close(node, link);
+        links_close_banned(node);                           /* also those of its guests */
         links_check_clock(node);
         book_save(node);
         break;

@@ -17,6 +17,7 @@ struct sl_descriptor {
     uint64_t sequence;                       /* unix seconds when it was made; 0: never heard */
     uint64_t until_s;                        /* not to be believed after this */
     uint64_t expires_s;                      /* of the certificate; 0 unknown */
+    uint8_t host_id[32];                     /* the member that invited it; zeros: the operator did, or unknown */
 };
 
 /* A numeric address, "192.0.2.7:7400" or "[2001:db8::7]:7400". IPv4 stands in its mapped IPv6 form. */

@@ -110,6 +110,7 @@ static void take_news(struct sl_view_peer *peer, const struct sl_descriptor *new
     peer->sequence = news->sequence;
     peer->until_s = news->until_s;
     peer->expires_s = news->expires_s;
+    memcpy(peer->host_id, news->host_id, 32);
 }
 
 struct sl_view_peer *sl_view_learn(struct sl_view *view, const struct sl_descriptor *news)
@@ -155,6 +156,7 @@ struct sl_descriptor sl_view_descriptor(const struct sl_view_peer *peer)
     memcpy(out.sign_public, peer->sign_public, 32);
     memcpy(out.transport_public, peer->transport_public, 32);
     memcpy(out.certificate_hash, peer->certificate_hash, 32);
+    memcpy(out.host_id, peer->host_id, 32);
     memcpy(out.address, peer->address, sizeof out.address);
     memcpy(out.name, peer->name, sizeof out.name);
     return out;

@@ -39,6 +39,7 @@ struct sl_view_peer {
     char name[SL_NAME_MAX];
     uint64_t sequence, until_s;          /* of its newest ADVERT; 0 none */
     uint64_t expires_s;                  /* of its certificate; 0 unknown */
+    uint8_t host_id[32];                 /* the member that invited it; zeros: the operator did */
     uint64_t asked_us;                   /* last VIEW_PULL to it */
     uint64_t epoch;                      /* highest epoch in one of its messages */
     uint32_t rtt_us;                     /* smoothed; 0 unknown */

@@ -208,7 +208,8 @@ static bool signatures_hold(const struct parts *parts, const uint8_t network_id[
 static bool is_host_of(const struct parts *host, const uint8_t host_id[32], const struct parts *guest)
 {
     bool host_is_member = !host->host && sl_hash_equal(host->subject, host_id) && !sl_hash_equal(host_id, guest->subject);
-    return host_is_member && guest->slot < SL_INVITES_PER_MEMBER && guest->expires_s <= host->expires_s;
+    bool is_for_one = (guest->flags & SL_INVITE_SINGLE_USE) != 0;            /* else one place would hold any number of guests */
+    return host_is_member && is_for_one && guest->slot < SL_INVITES_PER_MEMBER && guest->expires_s <= host->expires_s;
 }
 
 static int verify_chain(const uint8_t *bytes, size_t size, const struct sl_admission *admission, const uint8_t subject[32], uint64_t now_s,
@@ -233,7 +234,12 @@ static int verify_chain(const uint8_t *bytes, size_t size, const struct sl_admis
 
     *out = (struct sl_certificate){.flags = parts.flags, .slot = parts.slot, .expires_s = parts.expires_s, .has_host = parts.host != NULL};
     memcpy(out->invite_key, parts.invite_key, 32);
+    if (!parts.host) return SL_OK;
+
     memcpy(out->host_id, host_id, 32);
+    memcpy(out->host_invite_key, host.invite_key, 32);
+    out->host_flags = host.flags;
+    out->host_expires_s = host.expires_s;
     return SL_OK;
 }
 

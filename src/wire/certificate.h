@@ -15,8 +15,8 @@
  * identity with it. The chain is operator -> invite -> member -> invite -> guest at most: a guest invites nobody. Certificate, a msgpack array:
  *   [invite key, flags, slot, issuer's signature, subject id, expiry (unix seconds), invite's signature, host]
  * issuer's signature over H("invite", network, invite key, flags, slot, expiry), invite's signature over H("admit", network, subject, expiry). `host` is an
- * empty bin when the operator issued the invite, else an array [sign_public, certificate] of the member, whose own host must be empty. slot is below
- * SL_INVITES_PER_MEMBER for a member's invite.
+ * empty bin when the operator issued the invite, else an array [sign_public, certificate] of the member, whose own host must be empty. A member's invite is
+ * for a single use, and its slot is below SL_INVITES_PER_MEMBER.
  *
  * In an open network the certificate is [nonce (uint64)]: H("puzzle", network, subject, nonce) begins with puzzle_bits zero bits.
  */
@@ -62,8 +62,10 @@ struct sl_certificate {
     uint8_t invite_key[32];                          /* zeros in an open network */
     uint32_t flags, slot;
     uint64_t expires_s;                              /* UINT64_MAX in an open network */
-    bool has_host;
-    uint8_t host_id[32];
+    bool has_host;                                   /* the rest is of the host's own certificate, zeros without one */
+    uint8_t host_id[32], host_invite_key[32];
+    uint32_t host_flags;
+    uint64_t host_expires_s;
 };
 
 /* Two signature checks, four for a guest's. SL_ERROR_MALFORMED, SL_ERROR_BAD_CERTIFICATE (wrong subject, expired, a signature, slot or chain that does not

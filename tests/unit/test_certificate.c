@@ -197,7 +197,7 @@ static void expect_malformed_prefixes(void)
 Test(certificate, every_truncation_is_malformed)
 {
     expect_malformed_prefixes();
-    by_host(0, 0, EXPIRY);
+    by_host(SL_INVITE_SINGLE_USE, 0, EXPIRY);
     expect_malformed_prefixes();
 }
 
@@ -206,7 +206,7 @@ Test(certificate, bytes_behind_it_are_malformed)
     certificate[certificate_size++] = 0;
     cr_assert_eq(verify(), SL_ERROR_MALFORMED);
 
-    by_host(0, 0, EXPIRY);
+    by_host(SL_INVITE_SINGLE_USE, 0, EXPIRY);
     certificate[certificate_size++] = 0;
     cr_assert_eq(verify(), SL_ERROR_MALFORMED);
 }
@@ -235,7 +235,7 @@ Test(certificate, no_change_of_one_bit_verifies)
 
 Test(certificate, no_change_of_one_bit_of_a_guests_verifies)
 {
-    by_host(0, 0, EXPIRY);
+    by_host(SL_INVITE_SINGLE_USE, 0, EXPIRY);
     expect_no_spoilt_byte();
 }
 
@@ -280,39 +280,58 @@ Test(guest, fits_with_the_largest_numbers)
 Test(guest, has_one_of_three_slots)
 {
     for (uint32_t slot = 0; slot < 6; slot++) {
-        by_host(0, slot, EXPIRY);
+        by_host(SL_INVITE_SINGLE_USE, slot, EXPIRY);
         cr_assert_eq(verify(), slot < SL_INVITES_PER_MEMBER ? SL_OK : SL_ERROR_BAD_CERTIFICATE, "slot %u", slot);
     }
-    by_host(0, UINT32_MAX, EXPIRY);
+    by_host(SL_INVITE_SINGLE_USE, UINT32_MAX, EXPIRY);
     cr_assert_eq(verify(), SL_ERROR_BAD_CERTIFICATE);
+}
+
+Test(guest, has_its_slot_for_itself)
+{
+    by_host(0, 1, EXPIRY);
+    cr_assert_eq(verify(), SL_ERROR_BAD_CERTIFICATE, "an invite for many would fill one slot with any number of guests");
+    cr_assert_eq(n_checks, 0);
+}
+
+Test(guest, tells_the_terms_on_which_its_host_was_admitted)
+{
+    sl_invite_issue(network, operator_secret, NULL, (uint8_t[32]){3}, SL_INVITE_SINGLE_USE, 9, EXPIRY + 5, &invite);
+    host.certificate_size = (uint32_t)sl_certificate_issue(network, &invite, host.id, host.certificate);
+    by_host(SL_INVITE_SINGLE_USE, 1, EXPIRY);
+
+    cr_assert_eq(verify(), SL_OK);
+    cr_assert_eq(memcmp(said.host_invite_key, host.certificate + AT_INVITE_KEY, 32), 0);
+    cr_assert_eq(said.host_flags, SL_INVITE_SINGLE_USE);
+    cr_assert_eq(said.host_expires_s, EXPIRY + 5);
 }
 
 Test(guest, does_not_outlive_its_host)
 {
-    by_host(0, 0, EXPIRY);
+    by_host(SL_INVITE_SINGLE_USE, 0, EXPIRY);
     cr_assert_eq(verify(), SL_OK);
-    by_host(0, 0, EXPIRY - 1);
+    by_host(SL_INVITE_SINGLE_USE, 0, EXPIRY - 1);
     cr_assert_eq(verify(), SL_OK);
-    by_host(0, 0, EXPIRY + 1);
+    by_host(SL_INVITE_SINGLE_USE, 0, EXPIRY + 1);
     cr_assert_eq(verify(), SL_ERROR_BAD_CERTIFICATE, "not even while its host lives");
     cr_assert_eq(verify_as(subject, EXPIRY + 1), SL_ERROR_BAD_CERTIFICATE, "the host is expired");
 }
 
 Test(guest, invites_nobody)
 {
-    by_host(0, 0, EXPIRY);
+    by_host(SL_INVITE_SINGLE_USE, 0, EXPIRY);
     struct sl_identity guest = from_seed(9);
     guest.certificate_size = (uint32_t)sl_certificate_issue(network, &invite, guest.id, guest.certificate);
     cr_assert_eq(sl_certificate_verify(guest.certificate, guest.certificate_size, &admission, guest.id, NOW, &said, &n_checks), SL_OK);
 
-    sl_invite_issue(network, guest.sign_secret, &guest, invite_seed, 0, 0, EXPIRY, &invite);
+    sl_invite_issue(network, guest.sign_secret, &guest, invite_seed, SL_INVITE_SINGLE_USE, 0, EXPIRY, &invite);
     cr_assert_eq(sl_certificate_issue(network, &invite, subject, certificate), 0, "there is no room for a third");
 }
 
 /* The three certificates of a chain of depth 3 do not fit; this is the shortest text with its shape. */
 Test(guest, with_a_host_that_has_a_host_is_refused_before_any_signature_is_looked_at)
 {
-    by_host(0, 0, EXPIRY);
+    by_host(SL_INVITE_SINGLE_USE, 0, EXPIRY);
     struct sl_writer writer = sl_writer_over(invite.host_certificate, sizeof invite.host_certificate);
     sl_write_array(&writer, 8);
     sl_write_bin(&writer, invite_key, 32);
@@ -336,7 +355,7 @@ Test(guest, with_a_host_that_has_a_host_is_refused_before_any_signature_is_looke
 Test(guest, of_a_host_whose_certificate_is_another_members_is_refused)
 {
     struct sl_identity other = from_seed(8);
-    by_host(0, 0, EXPIRY);
+    by_host(SL_INVITE_SINGLE_USE, 0, EXPIRY);
     memcpy(invite.host_certificate, other.certificate, other.certificate_size);
     invite.host_certificate_size = other.certificate_size;
     take();
@@ -352,7 +371,7 @@ Test(guest, of_a_host_that_the_operator_never_admitted_is_refused)
 {
     sl_invite_issue(network, invite_secret, NULL, invite_seed, 0, 0, EXPIRY, &invite);
     host.certificate_size = (uint32_t)sl_certificate_issue(network, &invite, host.id, host.certificate);
-    by_host(0, 0, EXPIRY);
+    by_host(SL_INVITE_SINGLE_USE, 0, EXPIRY);
 
     cr_assert_eq(verify(), SL_ERROR_BAD_CERTIFICATE);
     cr_assert_eq(n_checks, 1);
@@ -360,7 +379,7 @@ Test(guest, of_a_host_that_the_operator_never_admitted_is_refused)
 
 Test(guest, invite_does_not_become_the_operators_when_its_host_is_cut_off)
 {
-    by_host(0, 0, EXPIRY);
+    by_host(SL_INVITE_SINGLE_USE, 0, EXPIRY);
     invite.has_host = false;
     take();
     cr_assert_eq(verify(), SL_ERROR_BAD_CERTIFICATE);
@@ -376,14 +395,14 @@ Test(guest, invite_does_not_become_the_operators_when_its_host_is_cut_off)
 
 Test(guest, is_not_its_own_host)
 {
-    by_host(0, 0, EXPIRY);
+    by_host(SL_INVITE_SINGLE_USE, 0, EXPIRY);
     certificate_size = sl_certificate_issue(network, &invite, host.id, certificate);
     cr_assert_eq(verify_as(host.id, NOW), SL_ERROR_BAD_CERTIFICATE);
 }
 
 Test(guest, of_an_invite_with_garbage_for_a_host_is_malformed)
 {
-    by_host(0, 0, EXPIRY);
+    by_host(SL_INVITE_SINGLE_USE, 0, EXPIRY);
     memset(invite.host_certificate, 0xc1, sizeof invite.host_certificate);
     for (uint32_t size = 0; size <= sizeof invite.host_certificate; size++) {
         invite.host_certificate_size = size;

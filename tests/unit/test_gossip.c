@@ -432,6 +432,120 @@ Test(gossip, gives_a_host_one_guest_a_place)
     cr_assert_null(peer_of(11), "the same place with another key");
 }
 
+/* An invite of this member, or of the operator (host UINT32_MAX), that admits one. */
+static struct sl_invite invite_of(uint32_t host, uint8_t number, uint32_t slot, uint64_t expires_s)
+{
+    const struct sl_identity *issuer = host == UINT32_MAX ? NULL : &stage->puppets[host];
+    const uint8_t seed[32] = {number, 77};
+    struct sl_invite invite;
+    sl_invite_issue(stage->config.network_id, issuer ? issuer->sign_secret : stage->operator_secret, issuer, seed, SL_INVITE_SINGLE_USE, slot,
+                    expires_s, &invite);
+    return invite;
+}
+
+/* The core hears of this identity, which shows what this invite gave it. */
+static bool is_let_in(uint32_t puppet, const struct sl_invite *invite)
+{
+    use_certificate(puppet, invite);
+    struct sl_advert advert = advert_of(puppet);
+    begin_round();
+    pass_on(0, puppet, &advert);
+    return peer_of(puppet) != NULL;
+}
+
+Test(gossip, lets_a_spent_invite_make_no_hosts)
+{
+    const struct sl_invite invite = invite_of(UINT32_MAX, 1, 0, 1700200000);
+    cr_assert(is_let_in(10, &invite));
+    const struct sl_invite own = invite_of(10, 2, 0, 1700100000);
+    for (uint32_t i = 0; i < 8; i++) {                                   /* hosts that show themselves to nobody */
+        use_certificate(11 + i, &invite);
+        const struct sl_invite guest = invite_of(11 + i, (uint8_t)(40 + i), 0, 1700100000);
+        cr_assert_not(is_let_in(20 + i, &guest), "guest %u", (unsigned)i);
+    }
+    cr_assert_eq(stage->told[SL_TRACE_INVITE_SPENT].n, 8);
+    cr_assert(is_let_in(30, &own), "who has the invite may invite");
+}
+
+Test(gossip, counts_a_host_that_only_its_guest_tells_of)
+{
+    const struct sl_invite invite = invite_of(UINT32_MAX, 1, 0, 1700200000);
+    use_certificate(10, &invite);
+    const struct sl_invite guest = invite_of(10, 2, 0, 1700100000);
+    cr_assert(is_let_in(20, &guest));
+    cr_assert_not(is_let_in(11, &invite), "used by the host");
+    cr_assert(is_let_in(10, &invite));
+}
+
+Test(gossip, keeps_out_the_guests_of_the_banned)
+{
+    const struct sl_invite before = invite_of(0, 1, 0, 1700100000), after = invite_of(0, 2, 1, 1700100000);
+    use_certificate(10, &before);
+    say_hello(10);
+    cr_assert_not_null(peer_of(10));
+    cr_assert_neq(stage->link[10], 0);
+
+    stage_control(stage, SL_CONTROL_BAN, 0);
+    cr_assert_eq(stage->link[10], 0, "the ban of its host ends its connection");
+    cr_assert(peer_of(10)->banned);
+    cr_assert_not(is_let_in(11, &after), "a banned member is not to come back as its own guest");
+    say_hello(11);
+    say_hello(10);
+    cr_assert_null(peer_of(11));
+    cr_assert_eq(stage->link[10], 0);
+    cr_assert_eq(stage->link[11], 0);
+    cr_assert_eq(stage_status(stage).peers_banned, 1);
+
+    stage_restart(stage);
+    stage_hush(stage);
+    say_hello(10);
+    cr_assert(!peer_of(10) || peer_of(10)->banned, "nor over a restart");
+
+    stage_control(stage, SL_CONTROL_UNBAN, 0);
+    say_hello(10);
+    cr_assert(peer_of(10) && !peer_of(10)->banned);
+}
+
+Test(gossip, gives_the_place_of_a_guest_whose_time_is_up_to_another)
+{
+    uint64_t now_s = stage->now_us / 1000000;
+    const struct sl_invite first = invite_of(0, 1, 1, now_s + 100), second = invite_of(0, 2, 1, now_s + 100000);
+    cr_assert(is_let_in(10, &first));
+    cr_assert_not(is_let_in(11, &second));
+    stage_run_to(stage, stage->now_us + (uint64_t)300 * 1000000);
+    cr_assert(is_let_in(11, &second));
+}
+
+static struct claim claim_of(uint32_t number, const uint8_t shown_by[32], uint64_t expires_s)
+{
+    struct claim claim = {.whose = {1}, .expires_s = expires_s};
+    memcpy(claim.what, &number, sizeof number);
+    memcpy(claim.shown_by, shown_by, 32);
+    return claim;
+}
+
+Test(gossip, forgets_no_use_of_an_invite_while_it_matters)
+{
+    static const uint8_t nobody[32] = {0xdd};
+    struct membership *members = &stage->node->members;
+    uint64_t now_s = stage->now_us / 1000000;
+    const struct sl_invite invite = invite_of(UINT32_MAX, 1, 0, 1700200000), other = invite_of(UINT32_MAX, 2, 0, 1700200000);
+    cr_assert(is_let_in(10, &invite));
+    for (uint32_t i = members->n_claims; i < members->n_claims_max; i++) {       /* as many as fit: one of somebody unknown, one that ran out */
+        struct claim claim = claim_of(i, i == 7 ? nobody : id_of(1), i == 9 ? now_s - 1 : UINT64_MAX);
+        cr_assert(advert_claim(stage->node, &claim));
+    }
+    struct claim first = claim_of(1u << 30, id_of(1), UINT64_MAX), second = claim_of(1u << 30 | 1, id_of(1), UINT64_MAX);
+    cr_assert(advert_claim(stage->node, &first));
+    cr_assert_eq(memcmp(&members->claims[9], &first, sizeof first), 0, "what has run out gives way first");
+    cr_assert(advert_claim(stage->node, &second));
+    cr_assert_eq(memcmp(&members->claims[7], &second, sizeof second), 0, "then what somebody showed whom we do not know any more");
+
+    cr_assert_not(is_let_in(12, &other), "no room to remember who uses it");
+    cr_assert_not(is_let_in(11, &invite), "used");
+    cr_assert_eq(stage->told[SL_TRACE_INVITE_SPENT].n, 2);
+}
+
 Test(gossip, drops_a_peer_whose_certificate_runs_out)
 {
     static const uint8_t seed[32] = {9};
@@ -482,6 +596,7 @@ Test(gossip, remembers_a_bounded_number_of_bans)
         stage_step(stage, &event);
     }
     cr_assert_eq(stage_status(stage).peers_banned, BANS_MAX);
+    cr_assert_eq(stage->told[SL_TRACE_UNBANNED].n, 5, "whose ban was forgotten is told");
 }
 
 static void greet_through_door(uint32_t puppet, const uint8_t *secret)

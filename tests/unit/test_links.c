@@ -169,6 +169,20 @@ Test(links, hangs_up_the_link_that_was_silent_longest_when_the_table_is_full)
     cr_assert_eq(stage->hangups[0], expected);
 }
 
+Test(links, hangs_up_as_many_in_one_step_as_it_may_have_open)
+{
+    stage_destroy(&stage);
+    stage = stage_new(&(struct stage_options){.n_puppets = 4, .settings = {"link.max=1024", "link.inbound=1024"}});
+    stage_start(stage);
+    for (uint32_t i = 0; i < 1000; i++) {
+        uint8_t key[32] = {0x80, (uint8_t)i, (uint8_t)(i >> 8)};
+        stage_change(stage, SL_LINK_INBOUND + 1000 + i, SL_LINK_UP, key);
+    }
+    uint32_t n_before = stage->node->actions.n_hangups;
+    links_close_all(stage->node);
+    cr_assert_geq(stage->node->actions.n_hangups - n_before, 1000, "what the core forgets, the driver must close");
+}
+
 Test(links, hangs_up_strangers_before_anybody_it_knows)
 {
     for (uint32_t i = 0; i < 7; i++) stage_connect(stage, i);
