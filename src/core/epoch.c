@@ -202,8 +202,8 @@ static void scatter(const struct sl_node *node, const float *from, float *to)
     for (uint32_t j = 0; j < node->n_block; j++) to[node->block[j]] = from[j];
 }
 
-/* Decodes one aggregate into scratch and remembers its distance; with a stale anchor the radius its cohort went by counts instead, else a newcomer would measure
- * the way from genesis, refuse everybody by it and be refused. NULL, and nothing taken, when it lies farther off than `farthest`. */
+/* Decodes one aggregate into scratch and remembers its distance; with a stale anchor the radius its cohort went by counts instead, else a newcomer would
+ * measure the way from genesis, refuse everybody by it and be refused. NULL, and nothing taken, when it lies farther off than `farthest`. */
 static const float *decode(struct sl_node *node, const struct aggregate *aggregate, double farthest)
 {
     size_t before = node->scratch.used;
