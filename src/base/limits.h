@@ -15,6 +15,7 @@ enum {
     SL_MESH_COHORT_MAX = 16,             /* members that exchange vectors directly; refused above this in processes */
     SL_CANDIDATES_MAX = 32,              /* candidates in a PROPOSE: 2c for c up to 16 */
     SL_ADDRESS_MAX = 48,                 /* "[ipv6]:port" with its terminating zero */
+    SL_SKETCH_ROWS_MAX = 32,             /* rows of an audit's sketch */
     SL_CERTIFICATE_MAX = 512,            /* encoded admission certificate: a guest's holds its host's */
     SL_ADVERTS_MAX = 16,                 /* ADVERTs in one VIEW */
     SL_ADVERT_TTL_MAX_S = 72 * 3600,     /* how long an ADVERT may be believed */

@@ -18,6 +18,13 @@ int sl_ring_exponent(uint32_t radius_q, uint32_t n_members, uint32_t ring_bits);
 /* z[j] = stochastic rounding of v[j] * 2^exponent, modulo 2^32; unbiased. |v[j] * 2^exponent| must be below 2^31 (clip first). */
 void sl_ring_encode(const float *v, uint32_t dim, int exponent, struct sl_rng *rng, uint32_t *z);
 
+/* Ring elements on the wire: dim * ring_bits / 8 bytes, ring_bits 16 or 32. pack reads, unpack writes, the low ring_bits of each element. */
+void sl_ring_pack(const uint32_t *z, uint32_t dim, uint32_t ring_bits, uint8_t *bytes);
+void sl_ring_unpack(const uint8_t *bytes, uint32_t dim, uint32_t ring_bits, uint32_t *z);
+
+/* An element of the ring read as signed, in 32 bits. */
+uint32_t sl_ring_signed(uint32_t z, uint32_t ring_bits);
+
 /* The reference vector: 16-bit integers, q[j] = round(v[j] * 2^exponent), half away from zero. The exponent is the largest in -15 .. 30 for which all fit. */
 int sl_ref_exponent(const float *v, uint32_t dim);
 void sl_ref_encode(const float *v, uint32_t dim, int exponent, uint8_t *bytes);                /* 2 * dim bytes */

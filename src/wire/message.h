@@ -15,7 +15,10 @@
  * Pointers lead into the message. sl_write_X() writes the body between sl_envelope_begin() and sl_envelope_seal().
  */
 
-enum { SL_DOOR_SIZE = 48 };
+enum {
+    SL_DOOR_SIZE = 48,
+    SL_BOX_SIZE = 80                         /* two shares of 32 bytes and a Poly1305 tag */
+};
 
 struct sl_hello {
     uint64_t time_us;                        /* the sender's clock */
@@ -49,7 +52,7 @@ struct sl_propose {
     uint32_t n_candidates;                   /* 1 .. SL_CANDIDATES_MAX, ids distinct (checked by the reader) */
     uint8_t candidates[SL_CANDIDATES_MAX][32];
     uint32_t aim;                            /* cohort size aimed at, 3 .. SL_COHORT_MAX */
-    uint32_t ring_bits;                      /* 32 (16 comes later): the reader accepts both */
+    uint32_t ring_bits;                      /* 16 or 32 */
     uint8_t ref_root[32];                    /* Merkle root of the reference vector, int16 */
     int32_t ref_exponent;                    /* ref[j] = integer * 2^-exponent, -15 .. 30 */
     uint32_t radius_q;                       /* sharing radius in 1/65536, > 0 */
@@ -72,43 +75,101 @@ struct sl_roster {
 
 struct sl_refuse { uint32_t reason; };       /* 0 .. 255; enum refusal in core/core.h */
 
-struct sl_commit { uint8_t root[32]; };      /* Merkle root of the masked vector */
+/*
+ * Inside a cohort every body from COMMIT on begins with `chain`: the body hash of the LIST that closed the step before, so that each answers one story.
+ * Arrays `of the roster` hold one item per member in roster order; an item that does not apply is an empty bin.
+ */
+struct sl_dealt {                            /* what a dealer says of one member; its own item has the two hashes only, and no tags and no box */
+    uint8_t mask_tag[32];                    /* of s_ij */
+    uint8_t to_tag[32], from_tag[32];        /* of the box keys dealer -> member and member -> dealer */
+    const uint8_t *box;                      /* SL_BOX_SIZE bytes: the member's two shares, encrypted; NULL in the own item */
+    uint8_t self_share_hash[32], mask_share_hash[32];
+};
+
+struct sl_shares {
+    uint8_t self_hash[32], nonce_hash[32];   /* of the self-mask seed b_i and of the audit nonce a_i */
+    uint32_t n_members;                      /* of the roster, 1 .. SL_MESH_COHORT_MAX */
+    struct sl_dealt dealt[SL_MESH_COHORT_MAX];
+};
 
 struct sl_list {
     uint32_t step;                           /* 0 .. 15 */
     uint8_t previous[32];                    /* body hash of the LIST before; the cohort id for the first */
-    uint32_t n_hashes;                       /* 1 .. SL_COHORT_MAX, roster order */
-    uint8_t hashes[SL_COHORT_MAX][32];
+    uint64_t members;                        /* bit i: roster member i is in; its hash follows in that order */
+    uint32_t n_hashes;                       /* popcount(members), 1 .. SL_COHORT_MAX: checked by the reader */
+    uint8_t hashes[SL_COHORT_MAX][32];       /* body hashes */
 };
 
-struct sl_open {
-    uint8_t list_hash[32];                   /* body hash of the LIST of the commit step */
-    uint8_t nonce[32];                       /* audit nonce */
+struct sl_commit { uint8_t chain[32], root[32]; };           /* root: Merkle root of the masked vector */
+
+struct sl_open { uint8_t chain[32], nonce[32]; };            /* nonce: a_i */
+
+struct sl_audit {
+    uint8_t chain[32];
+    uint32_t rows;                           /* 1 .. SL_SKETCH_ROWS_MAX */
+    uint32_t n_members;                      /* of the roster */
+    uint32_t input[SL_SKETCH_ROWS_MAX];      /* A z_i; numbers are ring elements, four bytes little endian each */
+    uint32_t self[SL_SKETCH_ROWS_MAX];       /* A PRG(b_i) */
+    uint64_t partners;                       /* bit j: pair[j] is there (an empty bin elsewhere) */
+    uint32_t pair[SL_MESH_COHORT_MAX][SL_SKETCH_ROWS_MAX];      /* A PRG(s_ij), without its sign */
 };
+
+struct sl_confirm { uint8_t chain[32]; };
+
+struct sl_unmask {
+    uint8_t chain[32];
+    uint32_t n_members;                      /* of the roster */
+    const uint8_t *shares[SL_MESH_COHORT_MAX];       /* 32 bytes: of b_j for j in U, of the mask secret for j in V outside U; NULL: none */
+};
+
+enum sl_reveal_kind {
+    SL_REVEAL_BOX_KEY = 1,                   /* the key under which member `index` sent us a share that is wrong */
+    SL_REVEAL_MASK_SECRET,                   /* our own: tags of s_ij differ. Nothing is masked yet, and we sit this epoch out */
+    SL_REVEAL_BOX_SECRET,                    /* our own: tags of box keys differ */
+    SL_REVEAL_PAIR_SEED                      /* s_ij with member `index`: our audits differ on it */
+};
+
+struct sl_reveal { uint32_t kind, index; uint8_t secret[32]; };      /* index < SL_MESH_COHORT_MAX */
 
 struct sl_result {
-    uint8_t chain[32];                       /* body hash of the LIST of the open step */
+    uint8_t chain[32];
     uint64_t members;                        /* bit i: roster member i is in the sum */
     uint32_t bits;                           /* 8, 16 or 32 per coordinate of the canonical encoding */
     int32_t exponent;                        /* mean[j] = integer * 2^-exponent, -63 .. 63 */
     uint8_t root[32];                        /* Merkle root of the canonical encoding */
 };
 
+struct sl_signatures { uint64_t signers; uint32_t n; const uint8_t *all[SL_COHORT_MAX]; };     /* bit i: roster member i; n = popcount(signers) */
+
 struct sl_aggregate {
     const uint8_t *propose, *roster;         /* whole messages */
     size_t propose_size, roster_size;
-    const uint8_t *lists[2];                 /* bodies of the LISTs of commit and open */
-    size_t list_sizes[2];
+    uint32_t n_lists;                        /* 3, or 4 with an audit */
+    const uint8_t *lists[4];                 /* bodies of the LISTs */
+    size_t list_sizes[4];
+    struct sl_signatures confirms;           /* of CONFIRM bodies that name the last LIST */
     const uint8_t *result;                   /* body of the RESULT */
     size_t result_size;
-    uint64_t signers;                        /* bit i: roster member i signed the RESULT; signatures follow in that order */
-    uint32_t n_signatures;                   /* popcount(signers): checked by the reader */
-    const uint8_t *signatures[SL_COHORT_MAX];
+    struct sl_signatures results;
+};
+
+enum { SL_EVIDENCE_MESSAGES_MAX = 3, SL_EVIDENCE_SECRETS_MAX = SL_MESH_COHORT_MAX };
+
+struct sl_evidence {                         /* what it proves: cohort/evidence.h */
+    uint32_t kind;                           /* 1 .. 15 */
+    uint8_t sign_public[32];                 /* of the accused */
+    uint32_t n_messages;                     /* 1 .. SL_EVIDENCE_MESSAGES_MAX whole messages, of the accused unless the kind says otherwise */
+    const uint8_t *messages[SL_EVIDENCE_MESSAGES_MAX];
+    size_t message_sizes[SL_EVIDENCE_MESSAGES_MAX];
+    const uint8_t *roster;                   /* the ROSTER of the cohort, whole, or an empty bin */
+    size_t roster_size;
+    uint32_t n_secrets;                      /* at most SL_EVIDENCE_SECRETS_MAX */
+    struct { uint32_t index; uint8_t secret[32]; } secrets[SL_EVIDENCE_SECRETS_MAX];
 };
 
 struct sl_pull { uint64_t epoch; uint8_t member[32]; };      /* also the body of NONE */
 
-struct sl_need { uint32_t step; uint8_t from[32]; };          /* enum step in core/core.h, and whose message is missing */
+struct sl_need { uint32_t step; uint8_t from[32]; };          /* enum sl_session_step in cohort/session.h, and whose message is missing */
 
 struct sl_get { uint8_t root[32]; uint32_t index; };          /* index < SL_CHUNKS_MAX */
 
@@ -125,7 +186,8 @@ struct sl_chunk {
     int sl_read_##name(const struct sl_envelope *envelope, struct sl_##name *out); \
     void sl_write_##name(struct sl_writer *writer, const struct sl_##name *body);
 SL_BODY(hello) SL_BODY(advert) SL_BODY(view_pull) SL_BODY(view_adverts) SL_BODY(propose) SL_BODY(join) SL_BODY(roster) SL_BODY(refuse)
-SL_BODY(commit) SL_BODY(list) SL_BODY(open) SL_BODY(result) SL_BODY(aggregate) SL_BODY(pull) SL_BODY(need) SL_BODY(get) SL_BODY(chunk)
+SL_BODY(shares) SL_BODY(list) SL_BODY(commit) SL_BODY(open) SL_BODY(audit) SL_BODY(confirm) SL_BODY(unmask) SL_BODY(reveal) SL_BODY(result)
+SL_BODY(aggregate) SL_BODY(evidence) SL_BODY(pull) SL_BODY(need) SL_BODY(get) SL_BODY(chunk)
 #undef SL_BODY
 
 /* `type` is SL_MESSAGE_PING or SL_MESSAGE_PONG. */

@@ -11,7 +11,7 @@ import sys
 LAYERS = {
     'base': 0,
     'learn': 1, 'share': 1, 'privacy': 1, 'overlay': 1, 'wire': 1,
-    'config': 2, 'data': 2,
+    'config': 2, 'data': 2, 'cohort': 2,
     'core': 3, 'train': 3,
     'runtime': 4, 'sim': 4,
     'programs': 5,               # src/main.c and tools/
