@@ -61,8 +61,7 @@ const uint8_t *node_seal(struct sl_node *node, struct sl_writer *writer, enum sl
     *size = sl_envelope_seal(writer, type, node->self->sign_secret);
     if (*size == 0) return NULL;
 
-    bool is_unsigned = type >= SL_MESSAGE_AGGREGATE || (type >= SL_MESSAGE_VIEW_PULL && type <= SL_MESSAGE_PONG);
-    node->counters.signatures_made += !is_unsigned;
+    node->counters.signatures_made += sl_message_is_signed(type);
     node->out.used += *size;
     return writer->bytes;
 }

@@ -37,6 +37,12 @@ const char *sl_message_name(uint32_t type)
     return row ? row->name : NULL;
 }
 
+bool sl_message_is_signed(uint32_t type)
+{
+    const struct row *row = row_of(type);
+    return row && row->is_signed;
+}
+
 /* Version and type: they decide how the rest is to be read. */
 static int open_start(struct sl_reader *reader, size_t size, struct sl_envelope *out, const struct row **row)
 {

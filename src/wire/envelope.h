@@ -37,6 +37,7 @@ struct sl_envelope {
 
 /* "PROPOSE", or NULL. */
 const char *sl_message_name(uint32_t type);
+bool sl_message_is_signed(uint32_t type);        /* false for an unknown one */
 
 /* Takes the outside apart. SL_ERROR_TRUNCATED, _MALFORMED (also an unknown type, or bytes left over), _TOO_LARGE (over the type's size_max),
  * _BAD_VERSION, _WRONG_NETWORK. The signature is not verified. */

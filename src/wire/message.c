@@ -5,18 +5,11 @@
 #include <string.h>
 
 #include "base/hash.h"
-
-/* Parts of an AGGREGATE are whole messages or bodies of these types: no part is longer than its message may be. */
-enum {
-#define X(name, number, is_signed, size_max, help) SIZE_MAX_##name = size_max,
-#include "wire/messages.def"
-#undef X
-};
+#include "wire/body.h"
 
 enum { ADDRESSES_MAX = sizeof ((struct sl_advert *)0)->addresses / SL_ADDRESS_MAX };
 
-/* A body read under another type's name would give a signature a meaning its signer never meant. */
-static struct sl_reader reader_of(const struct sl_envelope *envelope, enum sl_message_type type, uint32_t n_items)
+struct sl_reader sl_body_reader(const struct sl_envelope *envelope, enum sl_message_type type, uint32_t n_items)
 {
     struct sl_reader reader = sl_reader_over(envelope->body, envelope->body_size);
     if (envelope->type != type) reader.error = SL_ERROR_MALFORMED;
@@ -25,12 +18,40 @@ static struct sl_reader reader_of(const struct sl_envelope *envelope, enum sl_me
     return reader;
 }
 
-static int finish(struct sl_reader *reader, bool holds)
+int sl_body_finish(const struct sl_reader *reader, bool holds)
 {
     int error = sl_reader_finish(reader);
     if (error) return error;
 
     return holds ? SL_OK : SL_ERROR_MALFORMED;
+}
+
+uint32_t sl_body_read_hashes(struct sl_reader *reader, uint32_t n_max, uint8_t out[][32])
+{
+    uint32_t n_hashes = sl_read_array(reader, n_max);
+    for (uint32_t i = 0; i < n_hashes; i++) sl_read_copy(reader, out[i], 32);
+    return n_hashes;
+}
+
+void sl_body_write_hashes(struct sl_writer *writer, uint32_t n_hashes, const uint8_t hashes[][32])
+{
+    sl_write_array(writer, n_hashes);
+    for (uint32_t i = 0; i < n_hashes; i++) sl_write_bin(writer, hashes[i], 32);
+}
+
+const uint8_t *sl_body_read_optional(struct sl_reader *reader, size_t size)
+{
+    size_t found;
+    const uint8_t *bytes = sl_read_bin(reader, size, &found);
+    if (found == 0) return NULL;
+    if (found < size) reader->error = SL_ERROR_MALFORMED;
+
+    return found == size ? bytes : NULL;
+}
+
+void sl_body_write_optional(struct sl_writer *writer, const uint8_t *bytes, size_t size)
+{
+    sl_write_bin(writer, bytes, bytes ? size : 0);
 }
 
 static void read_address(struct sl_reader *reader, char out[SL_ADDRESS_MAX])
@@ -63,20 +84,6 @@ static void read_name(struct sl_reader *reader, char out[SL_NAME_MAX])
     if (memchr(text, 0, size)) reader->error = SL_ERROR_MALFORMED;
 }
 
-/* A nested array of 32-byte bins. */
-static uint32_t read_hashes(struct sl_reader *reader, uint32_t n_max, uint8_t out[][32])
-{
-    uint32_t n_hashes = sl_read_array(reader, n_max);
-    for (uint32_t i = 0; i < n_hashes; i++) sl_read_copy(reader, out[i], 32);
-    return n_hashes;
-}
-
-static void write_hashes(struct sl_writer *writer, uint32_t n_hashes, const uint8_t hashes[][32])
-{
-    sl_write_array(writer, n_hashes);
-    for (uint32_t i = 0; i < n_hashes; i++) sl_write_bin(writer, hashes[i], 32);
-}
-
 static bool distinct(uint32_t n_ids, const uint8_t ids[][32])
 {
     for (uint32_t i = 1; i < n_ids; i++)
@@ -85,22 +92,13 @@ static bool distinct(uint32_t n_ids, const uint8_t ids[][32])
     return true;
 }
 
-static uint32_t count_bits(uint64_t bits)
-{
-    uint32_t n_bits = 0;
-    for (; bits; bits &= bits - 1) n_bits++;
-    return n_bits;
-}
-
 int sl_read_hello(const struct sl_envelope *envelope, struct sl_hello *out)
 {
-    struct sl_reader reader = reader_of(envelope, SL_MESSAGE_HELLO, 3);
-    size_t door_size;
+    struct sl_reader reader = sl_body_reader(envelope, SL_MESSAGE_HELLO, 3);
     out->time_us = sl_read_uint(&reader, UINT64_MAX);
-    out->advert = sl_read_bin(&reader, SIZE_MAX_ADVERT, &out->advert_size);
-    out->door = sl_read_bin(&reader, SL_DOOR_SIZE, &door_size);
-    if (door_size == 0) out->door = NULL;
-    return finish(&reader, door_size == 0 || door_size == SL_DOOR_SIZE);
+    out->advert = sl_read_bin(&reader, SL_SIZE_MAX_ADVERT, &out->advert_size);
+    out->door = sl_body_read_optional(&reader, SL_DOOR_SIZE);
+    return sl_reader_finish(&reader);
 }
 
 void sl_write_hello(struct sl_writer *writer, const struct sl_hello *body)
@@ -108,12 +106,12 @@ void sl_write_hello(struct sl_writer *writer, const struct sl_hello *body)
     sl_write_array(writer, 3);
     sl_write_uint(writer, body->time_us);
     sl_write_bin(writer, body->advert, body->advert_size);
-    sl_write_bin(writer, body->door, body->door ? SL_DOOR_SIZE : 0);
+    sl_body_write_optional(writer, body->door, SL_DOOR_SIZE);
 }
 
 int sl_read_advert(const struct sl_envelope *envelope, struct sl_advert *out)
 {
-    struct sl_reader reader = reader_of(envelope, SL_MESSAGE_ADVERT, 7);
+    struct sl_reader reader = sl_body_reader(envelope, SL_MESSAGE_ADVERT, 7);
     out->sequence = sl_read_uint(&reader, UINT64_MAX);
     out->ttl_s = (uint32_t)sl_read_uint(&reader, SL_ADVERT_TTL_MAX_S);
     sl_read_copy(&reader, out->sign_public, 32);
@@ -128,7 +126,7 @@ int sl_read_advert(const struct sl_envelope *envelope, struct sl_advert *out)
     }
     read_name(&reader, out->name);
     out->certificate = sl_read_bin(&reader, SL_CERTIFICATE_MAX, &out->certificate_size);
-    return finish(&reader, complete && out->ttl_s > 0);
+    return sl_body_finish(&reader, complete && out->ttl_s > 0);
 }
 
 void sl_write_advert(struct sl_writer *writer, const struct sl_advert *body)
@@ -148,9 +146,9 @@ void sl_write_advert(struct sl_writer *writer, const struct sl_advert *body)
 
 int sl_read_view_pull(const struct sl_envelope *envelope, struct sl_view_pull *out)
 {
-    struct sl_reader reader = reader_of(envelope, SL_MESSAGE_VIEW_PULL, 1);
+    struct sl_reader reader = sl_body_reader(envelope, SL_MESSAGE_VIEW_PULL, 1);
     out->n_wanted = (uint32_t)sl_read_uint(&reader, SL_ADVERTS_MAX);
-    return finish(&reader, out->n_wanted > 0);
+    return sl_body_finish(&reader, out->n_wanted > 0);
 }
 
 void sl_write_view_pull(struct sl_writer *writer, const struct sl_view_pull *body)
@@ -161,9 +159,9 @@ void sl_write_view_pull(struct sl_writer *writer, const struct sl_view_pull *bod
 
 int sl_read_view_adverts(const struct sl_envelope *envelope, struct sl_view_adverts *out)
 {
-    struct sl_reader reader = reader_of(envelope, SL_MESSAGE_VIEW, 1);
+    struct sl_reader reader = sl_body_reader(envelope, SL_MESSAGE_VIEW, 1);
     out->n_adverts = sl_read_array(&reader, SL_ADVERTS_MAX);
-    for (uint32_t i = 0; i < out->n_adverts; i++) out->adverts[i].bytes = sl_read_bin(&reader, SIZE_MAX_ADVERT, &out->adverts[i].size);
+    for (uint32_t i = 0; i < out->n_adverts; i++) out->adverts[i].bytes = sl_read_bin(&reader, SL_SIZE_MAX_ADVERT, &out->adverts[i].size);
     return sl_reader_finish(&reader);
 }
 
@@ -180,7 +178,7 @@ int sl_read_ping(const struct sl_envelope *envelope, enum sl_message_type type, 
 {
     assert(type == SL_MESSAGE_PING || type == SL_MESSAGE_PONG);
 
-    struct sl_reader reader = reader_of(envelope, type, 1);
+    struct sl_reader reader = sl_body_reader(envelope, type, 1);
     out->nonce = sl_read_uint(&reader, UINT64_MAX);
     return sl_reader_finish(&reader);
 }
@@ -193,9 +191,9 @@ void sl_write_ping(struct sl_writer *writer, const struct sl_ping *body)
 
 int sl_read_propose(const struct sl_envelope *envelope, struct sl_propose *out)
 {
-    struct sl_reader reader = reader_of(envelope, SL_MESSAGE_PROPOSE, 7);
+    struct sl_reader reader = sl_body_reader(envelope, SL_MESSAGE_PROPOSE, 7);
     sl_read_copy(&reader, out->nonce, 32);
-    out->n_candidates = read_hashes(&reader, SL_CANDIDATES_MAX, out->candidates);
+    out->n_candidates = sl_body_read_hashes(&reader, SL_CANDIDATES_MAX, out->candidates);
     out->aim = (uint32_t)sl_read_uint(&reader, SL_COHORT_MAX);
     out->ring_bits = (uint32_t)sl_read_uint(&reader, 32);
     sl_read_copy(&reader, out->ref_root, 32);
@@ -203,7 +201,7 @@ int sl_read_propose(const struct sl_envelope *envelope, struct sl_propose *out)
     out->radius_q = (uint32_t)sl_read_uint(&reader, UINT32_MAX);
 
     bool holds = out->n_candidates > 0 && out->aim >= 3 && (out->ring_bits == 16 || out->ring_bits == 32) && out->radius_q > 0;
-    return finish(&reader, holds && distinct(out->n_candidates, out->candidates));
+    return sl_body_finish(&reader, holds && distinct(out->n_candidates, out->candidates));
 }
 
 void sl_write_propose(struct sl_writer *writer, const struct sl_propose *body)
@@ -212,7 +210,7 @@ void sl_write_propose(struct sl_writer *writer, const struct sl_propose *body)
 
     sl_write_array(writer, 7);
     sl_write_bin(writer, body->nonce, 32);
-    write_hashes(writer, body->n_candidates, body->candidates);
+    sl_body_write_hashes(writer, body->n_candidates, body->candidates);
     sl_write_uint(writer, body->aim);
     sl_write_uint(writer, body->ring_bits);
     sl_write_bin(writer, body->ref_root, 32);
@@ -222,7 +220,7 @@ void sl_write_propose(struct sl_writer *writer, const struct sl_propose *body)
 
 int sl_read_join(const struct sl_envelope *envelope, struct sl_join *out)
 {
-    struct sl_reader reader = reader_of(envelope, SL_MESSAGE_JOIN, 8);
+    struct sl_reader reader = sl_body_reader(envelope, SL_MESSAGE_JOIN, 8);
     sl_read_copy(&reader, out->sign_public, 32);
     sl_read_copy(&reader, out->transport_public, 32);
     read_address(&reader, out->address);
@@ -249,10 +247,10 @@ void sl_write_join(struct sl_writer *writer, const struct sl_join *body)
 
 int sl_read_roster(const struct sl_envelope *envelope, struct sl_roster *out)
 {
-    struct sl_reader reader = reader_of(envelope, SL_MESSAGE_ROSTER, 1);
+    struct sl_reader reader = sl_body_reader(envelope, SL_MESSAGE_ROSTER, 1);
     out->n_joins = sl_read_array(&reader, SL_COHORT_MAX);
-    for (uint32_t i = 0; i < out->n_joins; i++) out->joins[i].bytes = sl_read_bin(&reader, SIZE_MAX_JOIN, &out->joins[i].size);
-    return finish(&reader, out->n_joins > 0);
+    for (uint32_t i = 0; i < out->n_joins; i++) out->joins[i].bytes = sl_read_bin(&reader, SL_SIZE_MAX_JOIN, &out->joins[i].size);
+    return sl_body_finish(&reader, out->n_joins > 0);
 }
 
 void sl_write_roster(struct sl_writer *writer, const struct sl_roster *body)
@@ -266,7 +264,7 @@ void sl_write_roster(struct sl_writer *writer, const struct sl_roster *body)
 
 int sl_read_refuse(const struct sl_envelope *envelope, struct sl_refuse *out)
 {
-    struct sl_reader reader = reader_of(envelope, SL_MESSAGE_REFUSE, 1);
+    struct sl_reader reader = sl_body_reader(envelope, SL_MESSAGE_REFUSE, 1);
     out->reason = (uint32_t)sl_read_uint(&reader, 255);
     return sl_reader_finish(&reader);
 }
@@ -277,101 +275,10 @@ void sl_write_refuse(struct sl_writer *writer, const struct sl_refuse *body)
     sl_write_uint(writer, body->reason);
 }
 
-int sl_read_commit(const struct sl_envelope *envelope, struct sl_commit *out)
-{
-    struct sl_reader reader = reader_of(envelope, SL_MESSAGE_COMMIT, 1);
-    sl_read_copy(&reader, out->root, 32);
-    return sl_reader_finish(&reader);
-}
-
-void sl_write_commit(struct sl_writer *writer, const struct sl_commit *body)
-{
-    sl_write_array(writer, 1);
-    sl_write_bin(writer, body->root, 32);
-}
-
-int sl_read_list(const struct sl_envelope *envelope, struct sl_list *out)
-{
-    if (envelope->type != SL_MESSAGE_LIST) return SL_ERROR_MALFORMED;
-
-    return sl_read_list_body(envelope->body, envelope->body_size, out);
-}
-
-void sl_write_list(struct sl_writer *writer, const struct sl_list *body)
-{
-    assert(body->n_hashes <= SL_COHORT_MAX);
-
-    sl_write_array(writer, 3);
-    sl_write_uint(writer, body->step);
-    sl_write_bin(writer, body->previous, 32);
-    write_hashes(writer, body->n_hashes, body->hashes);
-}
-
-int sl_read_open(const struct sl_envelope *envelope, struct sl_open *out)
-{
-    struct sl_reader reader = reader_of(envelope, SL_MESSAGE_OPEN, 2);
-    sl_read_copy(&reader, out->list_hash, 32);
-    sl_read_copy(&reader, out->nonce, 32);
-    return sl_reader_finish(&reader);
-}
-
-void sl_write_open(struct sl_writer *writer, const struct sl_open *body)
-{
-    sl_write_array(writer, 2);
-    sl_write_bin(writer, body->list_hash, 32);
-    sl_write_bin(writer, body->nonce, 32);
-}
-
-int sl_read_result(const struct sl_envelope *envelope, struct sl_result *out)
-{
-    if (envelope->type != SL_MESSAGE_RESULT) return SL_ERROR_MALFORMED;
-
-    return sl_read_result_body(envelope->body, envelope->body_size, out);
-}
-
-void sl_write_result(struct sl_writer *writer, const struct sl_result *body)
-{
-    sl_write_array(writer, 5);
-    sl_write_bin(writer, body->chain, 32);
-    sl_write_uint(writer, body->members);
-    sl_write_uint(writer, body->bits);
-    sl_write_int(writer, body->exponent);
-    sl_write_bin(writer, body->root, 32);
-}
-
-int sl_read_aggregate(const struct sl_envelope *envelope, struct sl_aggregate *out)
-{
-    struct sl_reader reader = reader_of(envelope, SL_MESSAGE_AGGREGATE, 6);
-    out->propose = sl_read_bin(&reader, SIZE_MAX_PROPOSE, &out->propose_size);
-    out->roster = sl_read_bin(&reader, SIZE_MAX_ROSTER, &out->roster_size);
-    sl_read_array_of(&reader, 2);
-    for (int i = 0; i < 2; i++) out->lists[i] = sl_read_bin(&reader, SIZE_MAX_LIST, &out->list_sizes[i]);
-    out->result = sl_read_bin(&reader, SIZE_MAX_RESULT, &out->result_size);
-    out->signers = sl_read_uint(&reader, UINT64_MAX);
-    out->n_signatures = sl_read_array(&reader, SL_COHORT_MAX);
-    for (uint32_t i = 0; i < out->n_signatures; i++) out->signatures[i] = sl_read_bin_of(&reader, SL_SIGNATURE_SIZE);
-    return finish(&reader, out->n_signatures == count_bits(out->signers));
-}
-
-void sl_write_aggregate(struct sl_writer *writer, const struct sl_aggregate *body)
-{
-    assert(body->n_signatures == count_bits(body->signers));
-
-    sl_write_array(writer, 6);
-    sl_write_bin(writer, body->propose, body->propose_size);
-    sl_write_bin(writer, body->roster, body->roster_size);
-    sl_write_array(writer, 2);
-    for (int i = 0; i < 2; i++) sl_write_bin(writer, body->lists[i], body->list_sizes[i]);
-    sl_write_bin(writer, body->result, body->result_size);
-    sl_write_uint(writer, body->signers);
-    sl_write_array(writer, body->n_signatures);
-    for (uint32_t i = 0; i < body->n_signatures; i++) sl_write_bin(writer, body->signatures[i], SL_SIGNATURE_SIZE);
-}
-
 int sl_read_pull(const struct sl_envelope *envelope, struct sl_pull *out)
 {
     enum sl_message_type type = envelope->type == SL_MESSAGE_NONE ? SL_MESSAGE_NONE : SL_MESSAGE_PULL;
-    struct sl_reader reader = reader_of(envelope, type, 2);
+    struct sl_reader reader = sl_body_reader(envelope, type, 2);
     out->epoch = sl_read_uint(&reader, UINT64_MAX);
     sl_read_copy(&reader, out->member, 32);
     return sl_reader_finish(&reader);
@@ -386,7 +293,7 @@ void sl_write_pull(struct sl_writer *writer, const struct sl_pull *body)
 
 int sl_read_need(const struct sl_envelope *envelope, struct sl_need *out)
 {
-    struct sl_reader reader = reader_of(envelope, SL_MESSAGE_NEED, 2);
+    struct sl_reader reader = sl_body_reader(envelope, SL_MESSAGE_NEED, 2);
     out->step = (uint32_t)sl_read_uint(&reader, 15);
     sl_read_copy(&reader, out->from, 32);
     return sl_reader_finish(&reader);
@@ -401,7 +308,7 @@ void sl_write_need(struct sl_writer *writer, const struct sl_need *body)
 
 int sl_read_get(const struct sl_envelope *envelope, struct sl_get *out)
 {
-    struct sl_reader reader = reader_of(envelope, SL_MESSAGE_GET, 2);
+    struct sl_reader reader = sl_body_reader(envelope, SL_MESSAGE_GET, 2);
     sl_read_copy(&reader, out->root, 32);
     out->index = (uint32_t)sl_read_uint(&reader, SL_CHUNKS_MAX - 1);
     return sl_reader_finish(&reader);
@@ -416,12 +323,12 @@ void sl_write_get(struct sl_writer *writer, const struct sl_get *body)
 
 int sl_read_chunk(const struct sl_envelope *envelope, struct sl_chunk *out)
 {
-    struct sl_reader reader = reader_of(envelope, SL_MESSAGE_CHUNK, 4);
+    struct sl_reader reader = sl_body_reader(envelope, SL_MESSAGE_CHUNK, 4);
     sl_read_copy(&reader, out->root, 32);
     out->index = (uint32_t)sl_read_uint(&reader, SL_CHUNKS_MAX - 1);
-    out->n_path = read_hashes(&reader, SL_MERKLE_DEPTH_MAX, out->path);
+    out->n_path = sl_body_read_hashes(&reader, SL_MERKLE_DEPTH_MAX, out->path);
     out->data = sl_read_bin(&reader, 4 * SL_CHUNK_ELEMENTS, &out->data_size);
-    return finish(&reader, out->data_size > 0);
+    return sl_body_finish(&reader, out->data_size > 0);
 }
 
 void sl_write_chunk(struct sl_writer *writer, const struct sl_chunk *body)
@@ -431,7 +338,7 @@ void sl_write_chunk(struct sl_writer *writer, const struct sl_chunk *body)
     sl_write_array(writer, 4);
     sl_write_bin(writer, body->root, 32);
     sl_write_uint(writer, body->index);
-    write_hashes(writer, body->n_path, body->path);
+    sl_body_write_hashes(writer, body->n_path, body->path);
     sl_write_bin(writer, body->data, body->data_size);
 }
 
@@ -442,28 +349,6 @@ void sl_write_released(struct sl_writer *writer)
 
 int sl_read_released(const struct sl_envelope *envelope)
 {
-    struct sl_reader reader = reader_of(envelope, SL_MESSAGE_RELEASED, 0);
+    struct sl_reader reader = sl_body_reader(envelope, SL_MESSAGE_RELEASED, 0);
     return sl_reader_finish(&reader);
-}
-
-int sl_read_list_body(const uint8_t *bytes, size_t size, struct sl_list *out)
-{
-    struct sl_reader reader = sl_reader_over(bytes, size);
-    sl_read_array_of(&reader, 3);
-    out->step = (uint32_t)sl_read_uint(&reader, 15);
-    sl_read_copy(&reader, out->previous, 32);
-    out->n_hashes = read_hashes(&reader, SL_COHORT_MAX, out->hashes);
-    return finish(&reader, out->n_hashes > 0);
-}
-
-int sl_read_result_body(const uint8_t *bytes, size_t size, struct sl_result *out)
-{
-    struct sl_reader reader = sl_reader_over(bytes, size);
-    sl_read_array_of(&reader, 5);
-    sl_read_copy(&reader, out->chain, 32);
-    out->members = sl_read_uint(&reader, UINT64_MAX);
-    out->bits = (uint32_t)sl_read_uint(&reader, 32);
-    out->exponent = (int32_t)sl_read_int(&reader, -63, 63);
-    sl_read_copy(&reader, out->root, 32);
-    return finish(&reader, out->members != 0 && (out->bits == 8 || out->bits == 16 || out->bits == 32));
 }

@@ -11,8 +11,9 @@
 
 /*
  * The bodies, one struct each. Every body is one msgpack array whose items stand in the order of the struct's fields (arrays of things are
- * nested arrays; texts are bins). sl_read_X() decodes envelope->body: SL_OK, or SL_ERROR_TRUNCATED, _MALFORMED, _TOO_LARGE, and then `out` is undefined.
- * Pointers lead into the message. sl_write_X() writes the body between sl_envelope_begin() and sl_envelope_seal().
+ * nested arrays; texts are bins; how many there are, n_X, is no item: the array says it). sl_read_X() decodes envelope->body: SL_OK, or
+ * SL_ERROR_TRUNCATED, _MALFORMED, _TOO_LARGE, and then `out` is undefined. Pointers lead into the message. sl_write_X() writes the body between
+ * sl_envelope_begin() and sl_envelope_seal().
  */
 
 enum {
@@ -77,7 +78,8 @@ struct sl_refuse { uint32_t reason; };       /* 0 .. 255; enum refusal in core/c
 
 /*
  * Inside a cohort every body from COMMIT on begins with `chain`: the body hash of the LIST that closed the step before, so that each answers one story.
- * Arrays `of the roster` hold one item per member in roster order; an item that does not apply is an empty bin.
+ * Arrays `of the roster` hold one item per member in roster order; an item that does not apply is an empty bin. Of an AUDIT, rows and partners are no items
+ * either: [chain, input, self, [pair ...]], each sketch a bin of 4 * rows bytes. A struct sl_signatures is [signers, [signature ...]].
  */
 struct sl_dealt {                            /* what a dealer says of one member; its own item has the two hashes only, and no tags and no box */
     uint8_t mask_tag[32];                    /* of s_ij */
