@@ -3,46 +3,87 @@
 
 #include <assert.h>
 #include <sodium.h>
-#include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "base/hash.h"
 #include "base/rng.h"
 #include "starling/error.h"
 
-enum { STREAM_BYTES = 4096, STREAM_WORDS = STREAM_BYTES / 4 };      /* a multiple of ChaCha20's 64-byte block */
+enum {
+    STREAM_BYTES = 4096,                 /* of the generator at a time: fits the nearest cache, and is many of ChaCha20's blocks of 64 bytes */
+    SHARES_BYTES = 64, BOX_BYTES = SHARES_BYTES + crypto_aead_xchacha20poly1305_ietf_ABYTES
+};
+
+static_assert(BOX_BYTES == 80, "a box holds two shares and a tag");
 
 /* The two keys of a session as its client sees them, whichever end we are. */
 struct session {
     uint8_t rx[crypto_kx_SESSIONKEYBYTES], tx[crypto_kx_SESSIONKEYBYTES];
 };
 
-static bool agree(bool is_client, const uint8_t own_public[32], const uint8_t own_secret[32], const uint8_t peer_public[32],
-                  struct session *out)
+static bool is_client(const struct sl_mask_context *context)
 {
-    if (is_client) return crypto_kx_client_session_keys(out->rx, out->tx, own_public, own_secret, peer_public) == 0;
+    assert(context->own_index != context->peer_index);
 
-    return crypto_kx_server_session_keys(out->tx, out->rx, own_public, own_secret, peer_public) == 0;
+    return context->own_index < context->peer_index;
 }
 
-static void bind_to_context(const struct session *session, const struct sl_mask_context *context, bool is_client, uint8_t out[32])
+static int agree(const struct sl_mask_context *context, const uint8_t own_public[32], const uint8_t own_secret[32], const uint8_t peer_public[32],
+                 struct session *out)
+{
+    int failed = is_client(context) ? crypto_kx_client_session_keys(out->rx, out->tx, own_public, own_secret, peer_public)
+                                    : crypto_kx_server_session_keys(out->tx, out->rx, own_public, own_secret, peer_public);
+    return failed ? SL_ERROR_BAD_ARGUMENT : SL_OK;
+}
+
+/* Both ends name the two ids in the same order. */
+static void bind_to_context(const char *label, const struct session *session, const struct sl_mask_context *context,
+                            const uint8_t first_id[32], const uint8_t second_id[32], uint8_t out[32])
 {
     struct sl_hash hash;
-    sl_hash_init(&hash, "mask seed");
+    sl_hash_init(&hash, label);
     sl_hash_bytes(&hash, session->rx, sizeof session->rx);
     sl_hash_bytes(&hash, session->tx, sizeof session->tx);
     sl_hash_bytes(&hash, context->network_id, 32);
     sl_hash_u64(&hash, context->epoch);
     sl_hash_bytes(&hash, context->cohort_id, 32);
-    sl_hash_bytes(&hash, is_client ? context->own_id : context->peer_id, 32);
-    sl_hash_bytes(&hash, is_client ? context->peer_id : context->own_id, 32);
+    sl_hash_bytes(&hash, first_id, 32);
+    sl_hash_bytes(&hash, second_id, 32);
     sl_hash_final(&hash, out);
-    sodium_memzero(&hash, sizeof hash);
+    sl_wipe(&hash, sizeof hash);
 }
 
-static uint32_t little_endian(const uint8_t b[4])
+static uint32_t from_little_endian(uint32_t word)
 {
-    return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    return word << 24 | (word & 0xff00) << 8 | (word >> 8 & 0xff00) | word >> 24;
+#else
+    return word;
+#endif
+}
+
+/* Zeros go through the cipher, so the buffer need not be cleared before. */
+static void stream_at(const uint8_t key[32], uint64_t offset, void *out, size_t size)
+{
+    static const uint8_t nonce[crypto_stream_chacha20_NONCEBYTES], zeros[STREAM_BYTES];
+    crypto_stream_chacha20_xor_ic(out, zeros, size, nonce, offset / 64, key);
+}
+
+static void add_words(uint32_t factor, const uint32_t *stream, uint32_t *ring, uint32_t n)
+{
+    for (uint32_t j = 0; j < n; j++) ring[j] += factor * from_little_endian(stream[j]);
+}
+
+/* Two elements a word, the low half first. */
+static void add_halves(uint32_t factor, const uint32_t *stream, uint32_t *ring, uint32_t n)
+{
+    for (uint32_t j = 0; j < n / 2; j++) {
+        uint32_t word = from_little_endian(stream[j]);
+        ring[2 * j] = (ring[2 * j] + factor * word) & 0xffff;
+        ring[2 * j + 1] = (ring[2 * j + 1] + factor * (word >> 16)) & 0xffff;
+    }
+    if (n % 2) ring[n - 1] = (ring[n - 1] + factor * from_little_endian(stream[n / 2])) & 0xffff;
 }
 
 void sl_mask_keypair(const uint8_t seed[32], uint8_t public_key[32], uint8_t secret_key[32])
@@ -50,33 +91,107 @@ void sl_mask_keypair(const uint8_t seed[32], uint8_t public_key[32], uint8_t sec
     crypto_kx_seed_keypair(public_key, secret_key, seed);
 }
 
+void sl_mask_public(const uint8_t secret_key[32], uint8_t public_key[32])
+{
+    crypto_scalarmult_base(public_key, secret_key);
+}
+
 int sl_mask_pair_seed(const struct sl_mask_context *context, const uint8_t own_public[32], const uint8_t own_secret[32],
                       const uint8_t peer_public[32], uint8_t out[32])
 {
-    assert(context->own_index != context->peer_index);
-
-    bool is_client = context->own_index < context->peer_index;
     struct session session;
-    int error = SL_ERROR_BAD_ARGUMENT;
-    if (agree(is_client, own_public, own_secret, peer_public, &session)) {
-        bind_to_context(&session, context, is_client, out);
-        error = SL_OK;
+    int error = agree(context, own_public, own_secret, peer_public, &session);
+    if (!error) {
+        bool own_first = is_client(context);
+        bind_to_context("mask seed", &session, context, own_first ? context->own_id : context->peer_id,
+                        own_first ? context->peer_id : context->own_id, out);
     }
-    sodium_memzero(&session, sizeof session);
+    sl_wipe(&session, sizeof session);
     return error;
 }
 
-void sl_mask_add(const uint8_t seed[32], int sign, uint32_t *ring, uint32_t dim)
+int sl_mask_box_keys(const struct sl_mask_context *context, const uint8_t own_public[32], const uint8_t own_secret[32],
+                     const uint8_t peer_public[32], struct sl_box_keys *out)
+{
+    struct session session;
+    int error = agree(context, own_public, own_secret, peer_public, &session);
+    if (!error) {
+        bind_to_context("box key", &session, context, context->own_id, context->peer_id, out->to_peer);
+        bind_to_context("box key", &session, context, context->peer_id, context->own_id, out->from_peer);
+    }
+    sl_wipe(&session, sizeof session);
+    return error;
+}
+
+void sl_mask_hash(enum sl_mask_secret what, const uint8_t cohort_id[32], const uint8_t secret[32], uint8_t out[32])
+{
+    static const char *const labels[] = {
+        [SL_SECRET_PAIR_SEED] = "mask tag", [SL_SECRET_BOX_KEY] = "box tag", [SL_SECRET_SELF_SEED] = "self seed", [SL_SECRET_AUDIT_NONCE] = "audit nonce",
+    };
+    struct sl_hash hash;
+    sl_hash_init(&hash, labels[what]);
+    sl_hash_bytes(&hash, cohort_id, 32);
+    sl_hash_bytes(&hash, secret, 32);
+    sl_hash_final(&hash, out);
+    sl_wipe(&hash, sizeof hash);
+}
+
+void sl_mask_share_hash(bool is_mask_share, const uint8_t cohort_id[32], uint32_t dealer, uint32_t receiver, const uint8_t share[32], uint8_t out[32])
+{
+    struct sl_hash hash;
+    sl_hash_init(&hash, is_mask_share ? "mask share" : "self share");
+    sl_hash_bytes(&hash, cohort_id, 32);
+    sl_hash_u64(&hash, dealer);
+    sl_hash_u64(&hash, receiver);
+    sl_hash_bytes(&hash, share, 32);
+    sl_hash_final(&hash, out);
+    sl_wipe(&hash, sizeof hash);
+}
+
+void sl_mask_seal(const uint8_t key[32], const uint8_t cohort_id[32], const uint8_t self_share[32], const uint8_t mask_share[32], uint8_t *box)
+{
+    static const uint8_t nonce[crypto_aead_xchacha20poly1305_ietf_NPUBBYTES];
+    uint8_t shares[SHARES_BYTES];
+    memcpy(shares, self_share, 32);
+    memcpy(shares + 32, mask_share, 32);
+    crypto_aead_xchacha20poly1305_ietf_encrypt(box, NULL, shares, sizeof shares, cohort_id, 32, NULL, nonce, key);
+    sl_wipe(shares, sizeof shares);
+}
+
+int sl_mask_unseal(const uint8_t key[32], const uint8_t cohort_id[32], const uint8_t *box, uint8_t self_share[32], uint8_t mask_share[32])
+{
+    static const uint8_t nonce[crypto_aead_xchacha20poly1305_ietf_NPUBBYTES];
+    uint8_t shares[SHARES_BYTES];
+    if (crypto_aead_xchacha20poly1305_ietf_decrypt(shares, NULL, NULL, box, BOX_BYTES, cohort_id, 32, nonce, key) != 0) return SL_ERROR_BAD_SIGNATURE;
+
+    memcpy(self_share, shares, 32);
+    memcpy(mask_share, shares + 32, 32);
+    sl_wipe(shares, sizeof shares);
+    return SL_OK;
+}
+
+void sl_mask_audit_key(const uint8_t list_hash[32], uint8_t out[32])
+{
+    sl_hash_once("audit", list_hash, 32, out);
+}
+
+void sl_mask_add(const uint8_t seed[32], int sign, uint32_t ring_bits, uint32_t start, uint32_t *ring, uint32_t n)
 {
     assert(sign == 1 || sign == -1);
+    assert(ring_bits == 16 || ring_bits == 32);
+    assert(start % 64 == 0);
 
-    uint8_t stream[STREAM_BYTES];
-    const uint32_t factor = sign == 1 ? 1 : UINT32_MAX;             /* -1 modulo 2^32 */
-    for (uint32_t start = 0; start < dim; start += STREAM_WORDS) {
-        uint32_t left = dim - start, n = left < STREAM_WORDS ? left : STREAM_WORDS;
-        sl_stream_at(seed, (uint64_t)start * 4, stream, (size_t)n * 4);
-        for (uint32_t j = 0; j < n; j++) ring[start + j] += factor * little_endian(stream + 4 * (size_t)j);
-        if (left <= STREAM_WORDS) break;                            /* keeps `start` from wrapping near 2^32 */
+    uint32_t stream[STREAM_BYTES / 4];
+    const uint32_t size = ring_bits / 8, at_once = STREAM_BYTES / size, factor = sign == 1 ? 1 : UINT32_MAX;         /* -1 modulo 2^32 */
+    uint64_t offset = (uint64_t)start * size;
+    while (n > 0) {
+        uint32_t now = n < at_once ? n : at_once;
+        stream_at(seed, offset, stream, (size_t)now * size);
+        if (ring_bits == 32) add_words(factor, stream, ring, now);
+        else add_halves(factor, stream, ring, now);
+        offset += STREAM_BYTES;
+        ring += now;
+        n -= now;
     }
-    sodium_memzero(stream, sizeof stream);
+    sl_wipe(stream, sizeof stream);
 }

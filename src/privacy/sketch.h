@@ -27,7 +27,7 @@ enum { SL_SKETCH_CHUNK = 256 };
 struct sl_sketch {
     uint8_t key[32];
     uint32_t rows;
-    uint32_t masks[2][SL_SKETCH_ROWS_MAX][SL_SKETCH_CHUNK];      /* 0 or all ones; or whatever the fastest form is */
+    int16_t entries[SL_SKETCH_ROWS_MAX][SL_SKETCH_CHUNK];        /* of the chunk: -1, 0, +1 */
 };
 
 void sl_sketch_init(struct sl_sketch *sketch, const uint8_t key[32], uint32_t rows);         /* rows 1 .. SL_SKETCH_ROWS_MAX */

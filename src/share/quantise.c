@@ -111,6 +111,36 @@ void sl_ring_encode(const float *v, uint32_t dim, int exponent, struct sl_rng *r
     }
 }
 
+void sl_ring_pack(const uint32_t *z, uint32_t dim, uint32_t ring_bits, uint8_t *bytes)
+{
+    assert(ring_bits == 16 || ring_bits == 32);
+
+    if (ring_bits == 32) {
+        for (uint32_t j = 0; j < dim; j++) store(bytes + 4 * (size_t)j, 4, z[j]);
+    } else {
+        for (uint32_t j = 0; j < dim; j++) store(bytes + 2 * (size_t)j, 2, z[j]);
+    }
+}
+
+void sl_ring_unpack(const uint8_t *bytes, uint32_t dim, uint32_t ring_bits, uint32_t *z)
+{
+    assert(ring_bits == 16 || ring_bits == 32);
+
+    if (ring_bits == 32) {
+        for (uint32_t j = 0; j < dim; j++) z[j] = load_u32(bytes + 4 * (size_t)j);
+    } else {
+        for (uint32_t j = 0; j < dim; j++) z[j] = (uint32_t)bytes[2 * (size_t)j] | (uint32_t)bytes[2 * (size_t)j + 1] << 8;
+    }
+}
+
+uint32_t sl_ring_signed(uint32_t z, uint32_t ring_bits)
+{
+    assert(ring_bits == 16 || ring_bits == 32);
+
+    if (ring_bits == 32) return z;
+    return ((z & 0xffff) ^ 0x8000) - 0x8000;
+}
+
 int sl_ref_exponent(const float *v, uint32_t dim)
 {
     float greatest = 0;
