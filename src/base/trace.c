@@ -35,6 +35,17 @@ static size_t append_number(char *text, size_t size, size_t length, int64_t numb
     return append(text, size, length, at);
 }
 
+/* Steps of a cohort (cohort/session.h) and reasons to contribute nothing (core/core.h), by their numbers. */
+static const char *const steps[] = {"its beginning", "the sharing of keys", "the list of shares", "committing", "the list of commits", "opening",
+                                    "the list of openings", "the audit", "the list of audits", "confirming", "unmasking", "signing the result"};
+static const char *const reasons[] = {"no reason given", "the reference is too far from its own model", "it leaves", "its training was not finished in time",
+                                      "the reference did not come in time"};
+
+static const char *word(const char *const *words, size_t n_words, int64_t number)
+{
+    return number >= 0 && (uint64_t)number < n_words ? words[number] : "an unknown one";
+}
+
 size_t sl_trace_text(const struct sl_trace_event *event, const char *peer_name, char *text, size_t size)
 {
     static const char *const sentences[] = {
@@ -53,6 +64,8 @@ size_t sl_trace_text(const struct sl_trace_event *event, const char *peer_name, 
         case 'p': length = append(text, size, length, peer_name); break;
         case 'a': length = append_number(text, size, length, event->a); break;
         case 'b': length = append_number(text, size, length, event->b); break;
+        case 's': length = append(text, size, length, word(steps, sizeof steps / sizeof *steps, event->a)); break;
+        case 'r': length = append(text, size, length, word(reasons, sizeof reasons / sizeof *reasons, event->a)); break;
         case 'e': length = append(text, size, length, sl_error_text(event->error)); break;
         default: assert(!"unknown letter in trace_events.def");
         }

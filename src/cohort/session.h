@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/arena.h"
+#include "starling/arena.h"
 #include "base/rng.h"
 #include "share/merkle.h"
 #include "wire/message.h"

@@ -331,10 +331,12 @@ static int check_phases(const struct sl_config *config, char *why, size_t why_si
     const struct {
         const char *key;
         double share;
-    } phases[] = {{"phase.formation", config->phase_formation}, {"phase.train", config->phase_train},
-                  {"phase.commit", config->phase_commit},       {"phase.open", config->phase_open},
+    } phases[] = {{"phase.formation", config->phase_formation}, {"phase.shares", config->phase_shares},
+                  {"phase.train", config->phase_train},         {"phase.commit", config->phase_commit},
+                  {"phase.open", config->phase_open},           {"phase.audit", config->phase_audit},
+                  {"phase.confirm", config->phase_confirm},     {"phase.unmask", config->phase_unmask},
                   {"phase.result", config->phase_result},       {"phase.pull", config->phase_pull}};
-    for (int i = 1; i < 6; i++) {
+    for (size_t i = 1; i < sizeof phases / sizeof *phases; i++) {
         bool in_order = phases[i - 1].share < phases[i].share;
         if (!in_order)
             return refuse_order(phases[i - 1].key, phases[i - 1].share, "earlier than", phases[i].key, phases[i].share, why, why_size);
@@ -377,7 +379,11 @@ static bool is_scale(const char *text)
 static int check_forms(const struct sl_config *config, char *why, size_t why_size)
 {
     double number;
-    uint32_t bits = config->aggregate_bits;
+    uint32_t bits = config->aggregate_bits, ring = config->ring_bits;
+    if (ring != 16 && ring != 32) {
+        snprintf(why, why_size, "ring.bits: '%" PRIu32 "' is not possible; allowed: 16 or 32", ring);
+        return SL_ERROR_OUT_OF_RANGE;
+    }
     if (bits != 8 && bits != 16 && bits != 32) {
         snprintf(why, why_size, "aggregate.bits: '%" PRIu32 "' is not possible; allowed: 8, 16 or 32", bits);
         return SL_ERROR_OUT_OF_RANGE;

@@ -1,14 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-#include <assert.h>
 #include <string.h>
 
 #include "base/vec.h"
 #include "core/core.h"
-#include "privacy/mask.h"
 #include "share/quantise.h"
 
-/* v = clip(work - ref), z = Q(v). */
-static void encode(struct sl_node *node)
+/* What this node puts into a cohort, and what it takes from the sum: between models and ring elements. */
+
+/* A reference far from our own anchor would steer what we share. */
+bool contribution_is_near(struct sl_node *node)
+{
+    size_t mark = node->scratch.used;
+    float *ref = SL_TAKE(&node->scratch, float, node->n_block), *anchor = SL_TAKE(&node->scratch, float, node->n_block);
+    sl_ref_decode(node->cohort.ref, node->n_block, node->cohort.ref_exponent, ref);
+    node_gather(node, node->anchor, anchor);
+    double distance = sl_vec_distance(ref, anchor, node->n_block);
+    node->scratch.used = mark;
+    return distance <= epoch_reference_slack(node);
+}
+
+/* z = Q(clip(work - ref)). */
+void contribution_make(struct sl_node *node, uint32_t *z)
 {
     struct cohort *cohort = &node->cohort;
     size_t mark = node->scratch.used;
@@ -17,52 +29,43 @@ static void encode(struct sl_node *node)
     node_gather(node, node->work, v);
     for (uint32_t j = 0; j < node->n_block; j++) v[j] -= ref[j];
     sl_vec_clip(v, node->n_block, cohort->radius);
-    sl_ring_encode(v, node->n_block, cohort->ring_exponent, &node->rounding, cohort->z);
+    sl_ring_encode(v, node->n_block, cohort->ring_exponent, &node->rounding, z);
+    sl_wipe(v, sizeof(float) * node->n_block);
     node->scratch.used = mark;
 }
 
-static void store_le(const uint32_t *from, uint32_t n, uint8_t *to)
+static void name_members(struct sl_node *node, struct aggregate *slot, uint64_t members)
 {
-    for (uint32_t j = 0; j < n; j++) {
-        to[4 * j] = (uint8_t)from[j];
-        to[4 * j + 1] = (uint8_t)(from[j] >> 8);
-        to[4 * j + 2] = (uint8_t)(from[j] >> 16);
-        to[4 * j + 3] = (uint8_t)(from[j] >> 24);
-    }
-}
-
-/* y = z + sum over later members of PRG(s_ij) - sum over earlier members of PRG(s_ij). False if a partner's key is worthless. */
-static bool mask(struct sl_node *node)
-{
-    struct cohort *cohort = &node->cohort;
-    assert(!sl_hash_is_zero(node->formation.mask_secret));      /* a wiped key would mask nothing */
-    struct sl_mask_context context = {.network_id = node->config.network_id, .cohort_id = cohort->id, .epoch = cohort->epoch,
-                                      .own_id = node->self->id, .own_index = cohort->own};
-    uint8_t seed[32];
-    memcpy(cohort->sum, cohort->z, sizeof(uint32_t) * node->n_block);
+    const struct cohort *cohort = &node->cohort;
+    slot->n_members = 0;
+    slot->n_roster = cohort->n_members;
     for (uint32_t i = 0; i < cohort->n_members; i++) {
-        if (i == cohort->own) continue;
-        context.peer_id = cohort->members[i].id;
-        context.peer_index = i;
-        if (sl_mask_pair_seed(&context, node->formation.mask_public, node->formation.mask_secret, cohort->members[i].mask_public, seed) != SL_OK) return false;
-        sl_mask_add(seed, i > cohort->own ? 1 : -1, cohort->sum, node->n_block);
-        sl_wipe(seed, sizeof seed);
+        memcpy(slot->roster[i], cohort->members[i].id, 32);
+        if (members >> i & 1) memcpy(slot->members[slot->n_members++], cohort->members[i].id, 32);
     }
-    sl_wipe(node->formation.mask_secret, sizeof node->formation.mask_secret);
-    sl_wipe(node->formation.box_secret, sizeof node->formation.box_secret);
-    return true;
 }
 
-bool contribution_make(struct sl_node *node)
+bool contribution_aggregate(struct sl_node *node, const uint32_t *sum, uint64_t members, struct sl_result *out)
 {
     struct cohort *cohort = &node->cohort;
-    struct member *own = &cohort->members[cohort->own];
-    encode(node);
-    if (!mask(node)) return false;
+    struct aggregate *slot = pull_own_slot(node, cohort->epoch);
+    if (members == 0 || !cohort->ref_here) return false;        /* without the reference the sum is known, the mean is not */
 
-    store_le(cohort->sum, node->n_block, own->vector);
-    sl_merkle_build(&own->tree, own->vector, (size_t)4 * node->n_block, 4 * SL_CHUNK_ELEMENTS);
-    memcpy(own->root, own->tree.root, 32);
-    own->vector_here = own->tree_ready = true;
+    slot->complete = slot->tree_ready = false;
+    slot->used = true;
+    slot->epoch = cohort->epoch;
+    slot->bits = node->config.aggregate_bits;
+    slot->n_values = node->n_block;
+    slot->radius = cohort->radius;
+    memcpy(slot->cohort, cohort->id, 32);
+    name_members(node, slot, members);
+    sl_mean_encode(cohort->ref, cohort->ref_exponent, sum, slot->n_members, cohort->ring_exponent, node->n_block, slot->bits, slot->bytes, &slot->exponent);
+    sl_merkle_build(&slot->tree, slot->bytes, (size_t)node->n_block * slot->bits / 8, (size_t)SL_CHUNK_ELEMENTS * slot->bits / 8);
+    slot->tree_ready = true;
+    memcpy(slot->root, slot->tree.root, 32);
+
+    out->bits = slot->bits;
+    out->exponent = slot->exponent;
+    memcpy(out->root, slot->root, 32);
     return true;
 }

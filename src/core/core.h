@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/rng.h"
+#include "cohort/session.h"
 #include "overlay/book.h"
 #include "overlay/sampler.h"
 #include "overlay/view.h"
@@ -26,8 +27,8 @@ enum {
     PROPOSALS_MAX = 4,               /* acceptable PROPOSEs a candidate chooses from */
     HEARD_MAX = 16,                  /* identities whose PROPOSE was looked at; later ones of the epoch are passed over */
     PROPOSE_MAX = 2048, JOIN_MAX = 1024,
-    SMALL_MAX = 512,                 /* COMMIT, OPEN, RESULT: the largest is about 320 bytes */
-    WAITING_MAX = 1408,              /* a message that may wait for its connection: the largest is a PROPOSE to 32 candidates, 1,348 bytes */
+    WAITING_MIN = 1408,              /* a message that may wait for its connection: a PROPOSE to 32 candidates has 1,348 bytes, */
+    SHARES_BASE = 512, SHARES_EACH = 264,    /* a SHARES this much, and more for every member: 257 bytes and the envelope */
     DISTANCES_MAX = 24,              /* distances of past aggregates, for the sharing radius */
     DISTANCE_EPOCHS = 4,             /* older ones say nothing about today */
     OWN_SLOTS = SL_EPOCHS_KEPT,
@@ -45,8 +46,7 @@ enum {
 /* Deadlines by purpose: one absolute time each, SL_NEVER when idle. Handled in this order when several are due. */
 enum deadline {
     DEADLINE_PROPOSE, DEADLINE_AGAIN, DEADLINE_ANSWER, DEADLINE_ROSTER,                              /* formation, either wave */
-    DEADLINE_FORMED, DEADLINE_TRAIN, DEADLINE_NEED_COMMIT, DEADLINE_COMMIT, DEADLINE_NEED_OPEN, DEADLINE_OPEN,   /* cohort */
-    DEADLINE_NEED_RESULT, DEADLINE_RESULT,
+    DEADLINE_FORMED, DEADLINE_TRAIN, DEADLINE_MOMENT,        /* MOMENT: the next of a cohort's moments, see cohort.c */
     DEADLINE_FETCH, DEADLINE_PULL, DEADLINE_MERGE, DEADLINE_LINKS, DEADLINE_ROUND, DEADLINE_EPOCH,
     DEADLINE_COUNT
 };
@@ -74,7 +74,7 @@ struct link {
     uint64_t type_bytes_sent[SL_PEER_TYPES_MAX], type_bytes_received[SL_PEER_TYPES_MAX];
 };
 
-struct waiting { bool used; uint64_t epoch; uint8_t id[32]; uint32_t size; uint8_t bytes[WAITING_MAX]; };
+struct waiting { bool used; uint64_t epoch; uint8_t id[32]; uint32_t size; uint8_t *bytes; };        /* links.waiting_size bytes */
 
 struct contact {                     /* how to reach somebody */
     const uint8_t *id, *transport_public;
@@ -84,7 +84,7 @@ struct contact {                     /* how to reach somebody */
 struct links {
     struct link *all;
     struct waiting *waiting;
-    uint32_t n_max, n_waiting_max, next_number;
+    uint32_t n_max, n_waiting_max, waiting_size, next_number;
 };
 
 /* ---- advert.c: what identities say of themselves, and who is admitted; membership.c: whom to look for ---- */
@@ -185,57 +185,37 @@ struct formation {
     uint8_t mask_public[32], mask_secret[32], box_public[32], box_secret[32];
 };
 
-/* ---- cohort.c: from a roster to an aggregate ---- */
+/* ---- cohort.c: from a roster to an aggregate, by way of a session (cohort/session.h) ---- */
 
-/* The steps of a cohort as LIST and NEED name them. NEED asks for COMMIT, OPEN and RESULT; a ROSTER comes again for a repeated JOIN, and a LIST
- * from whoever holds all. */
-enum step { STEP_ROSTER, STEP_COMMIT, STEP_LIST_COMMIT, STEP_OPEN, STEP_LIST_OPEN, STEP_RESULT };
+enum cohort_state { COHORT_NONE, COHORT_RUNNING, COHORT_DONE, COHORT_VOID };         /* where in its course: sl_session_state() */
 
-enum { HELD_COMMIT, HELD_OPEN, HELD_RESULT, HELD_COUNT };
+enum refusal { REFUSAL_REFERENCE = 1, REFUSAL_LEAVING, REFUSAL_TRAINING, REFUSAL_REFERENCE_LATE };       /* words in base/trace.c */
 
-enum cohort_state {
-    COHORT_NONE,
-    COHORT_FORMED,                   /* roster accepted; waits for the reference and the training job */
-    COHORT_COMMITTED,                /* own COMMIT sent; waits for all COMMITs and their LIST */
-    COHORT_OPENED,                   /* own OPEN sent; fetches the vectors */
-    COHORT_SUMMED,                   /* own RESULT sent; waits for all RESULTs */
-    COHORT_DONE,
-    COHORT_VOID
-};
-
-enum refusal { REFUSAL_REFERENCE = 1, REFUSAL_LEAVING };
-
-struct held { uint32_t size; uint8_t bytes[SMALL_MAX], body_hash[32]; };      /* size 0: not here */
-
-struct member {
-    uint8_t id[32], sign_public[32], transport_public[32], mask_public[32];
+struct member {                      /* at its place in the roster, which is also its index in the session */
+    uint8_t id[32], sign_public[32], transport_public[32], mask_public[32], box_public[32];
     char address[SL_ADDRESS_MAX];
-    struct held held[HELD_COUNT];
-    uint8_t root[32];                /* of the masked vector */
-    uint8_t *vector;                 /* 4 k bytes */
-    bool vector_here, result_here, tree_ready;
-    uint8_t result_signature[64];
-    struct sl_merkle tree;           /* of the vector, when somebody asked for it */
+    bool tree_ready, was_dropped;
+    struct sl_merkle tree;           /* of its masked vector, when somebody asked for it */
 };
-
-struct list_body { uint32_t size; uint8_t bytes[64 + 35 * SL_MESH_COHORT_MAX], hash[32]; bool announced; uint32_t announcer; uint8_t announced_hash[32]; };
 
 struct cohort {
     enum cohort_state state;
     uint64_t epoch;
     uint8_t id[32];
-    uint32_t n_members, own, initiator;
+    uint32_t n_members, own, initiator, rows;
     struct member members[SL_MESH_COHORT_MAX];
     struct proposal propose;
     uint8_t *roster;                 /* the whole message */
     uint32_t roster_size, roster_max;
     double radius;
+    uint32_t radius_q;
     int ring_exponent, ref_exponent;
-    bool ref_here;
+    bool ref_here, has_given;        /* has_given: the session has our input, or our refusal */
     uint8_t *ref;                    /* 2 k bytes */
     struct sl_merkle ref_tree;
-    struct list_body commits, opens;
-    uint32_t *sum, *z;               /* k each */
+    uint32_t next_moment;            /* number of the moment that DEADLINE_MOMENT waits for */
+    struct sl_session *session;
+    uint64_t n_evidence;             /* proofs made by this node, ever */
 };
 
 /* ---- pull.c: aggregates held, served and fetched ---- */
@@ -244,8 +224,9 @@ struct aggregate {
     bool used, complete, tree_ready;
     uint64_t epoch;
     uint8_t cohort[32], root[32];
-    uint32_t n_members, n_values;
-    uint8_t members[SL_MESH_COHORT_MAX][32];
+    uint32_t n_members, n_values, n_roster;
+    uint8_t members[SL_MESH_COHORT_MAX][32];         /* whose sum it is: U */
+    uint8_t roster[SL_MESH_COHORT_MAX][32];          /* all who could have been in it */
     uint32_t bits;
     int exponent;
     double radius;                   /* that its members shared within */
@@ -456,21 +437,27 @@ bool proposal_open(const struct sl_node *node, const struct proposal *proposal, 
 uint32_t proposal_place(const struct sl_propose *propose, const uint8_t initiator[32], const uint8_t id[32]);
 
 /* cohort.c */
-bool cohort_init(struct sl_node *node, struct sl_arena *arena);
+bool cohort_init(struct sl_node *node, struct sl_arena *arena, struct sl_rng rng);
 void cohort_start(struct sl_node *node);                 /* node->cohort was filled by roster_accept() */
 void cohort_end(struct sl_node *node);
-void cohort_leave(struct sl_node *node);                 /* tells the others and voids the run */
+void cohort_leave(struct sl_node *node);                 /* contributes nothing, and goes on helping */
 struct member *cohort_find(struct sl_node *node, const uint8_t id[32]);      /* a member of the current cohort, or NULL */
 struct contact contact_of_member(const struct member *member);
 void cohort_on_trained(struct sl_node *node);
+void cohort_on_untrained(struct sl_node *node);          /* no result will come in time */
 void cohort_on_fetched(struct sl_node *node, enum fetch_kind kind, uint32_t index);
 void cohort_on_message(struct sl_node *node, struct link *link, const struct sl_envelope *envelope);
-void cohort_on_need(struct sl_node *node, struct link *link, const struct sl_envelope *envelope);
-void cohort_on_deadline(struct sl_node *node, enum deadline purpose);
+void cohort_on_moment(struct sl_node *node);
+uint32_t cohort_vector_size(const struct sl_node *node);         /* of a masked vector on the wire, in bytes */
 
 /* contribution.c */
-/* Clips, encodes and masks this epoch's training result into the own vector. False when a partner's key is worthless. */
-bool contribution_make(struct sl_node *node);
+bool contribution_is_near(struct sl_node *node);         /* is the reference near our own anchor? */
+void contribution_make(struct sl_node *node, uint32_t *z);       /* clips and encodes this epoch's training result: n_block elements */
+bool contribution_aggregate(struct sl_node *node, const uint32_t *sum, uint64_t members, struct sl_result *out);     /* the mean, into the own slot */
+
+/* evidence.c */
+void evidence_accuse(struct sl_node *node, const uint8_t id[32], const uint8_t *body, size_t size);      /* a proof that we made */
+void evidence_on_message(struct sl_node *node, struct link *link, const struct sl_envelope *envelope);
 
 /* pull.c */
 bool pull_init(struct sl_node *node, struct sl_arena *arena);

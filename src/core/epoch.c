@@ -173,6 +173,7 @@ void epoch_on_done(struct sl_node *node, const struct sl_job_result *result)
     int error = result->error != SL_OK ? result->error : sl_vec_finite(node->work, node->dim) ? SL_OK : SL_ERROR_NOT_FINITE;
     if (error != SL_OK) {
         node_trace(node, SL_TRACE_TRAIN_FAILED, NULL, 0, 0, error);
+        cohort_on_untrained(node);
         return;
     }
     node->trained = true;
@@ -184,6 +185,7 @@ void epoch_on_done(struct sl_node *node, const struct sl_job_result *result)
 void epoch_on_train_deadline(struct sl_node *node)
 {
     node_trace(node, SL_TRACE_TRAIN_LATE, NULL, 0, 0, SL_OK);
+    cohort_on_untrained(node);
 }
 
 /* ---- merging ---- */

@@ -144,7 +144,7 @@ static void propose(struct sl_node *node)
     if (formation->n_candidates + 1 < node->config.cohort_min_size) return;
 
     make_reference(node);
-    struct sl_propose body = {.n_candidates = formation->n_candidates, .aim = node->config.cohort_size, .ring_bits = 32,
+    struct sl_propose body = {.n_candidates = formation->n_candidates, .aim = node->config.cohort_size, .ring_bits = node->config.ring_bits,
                               .ref_exponent = node->cohort.ref_exponent, .radius_q = radius_q(epoch_radius(node))};
     sl_rng_bytes(&node->keys, body.nonce, sizeof body.nonce);
     memcpy(body.ref_root, node->cohort.ref_tree.root, 32);
@@ -243,7 +243,7 @@ static bool is_acceptable(const struct sl_node *node, const struct sl_propose *p
 {
     const struct sl_view_peer *initiator = sl_view_find(&node->view, from);
     if (group_is_known(node) ? !initiator || initiator->banned || initiator->leaving : advert_is_banned(node, from)) return false;
-    if (proposal_place(propose, from, node->self->id) >= propose->n_candidates || propose->ring_bits != 32) return false;
+    if (proposal_place(propose, from, node->self->id) >= propose->n_candidates || propose->ring_bits != node->config.ring_bits) return false;
     if (propose->aim < node->config.cohort_min_size || propose->aim > node->config.cohort_max_size) return false;
     if (group_is_known(node) && sl_view_ring_distance(&node->view, from) > group_window(node)) return false;
     if (node->formation.wave == 1 && group_is_led_by(node, from) && !group_is_invited(node, propose, from)) return false;

@@ -14,7 +14,15 @@ bool links_init(struct sl_node *node, struct sl_arena *arena)
     links->next_number = 1;
     links->all = SL_TAKE(arena, struct link, links->n_max);
     links->waiting = SL_TAKE(arena, struct waiting, links->n_waiting_max);
-    return links->all && links->waiting;
+    uint32_t shares = SHARES_BASE + SHARES_EACH * node->config.cohort_max_size;
+    links->waiting_size = shares > WAITING_MIN ? shares : WAITING_MIN;
+    bool done = links->all && links->waiting;
+    for (uint32_t i = 0; i < links->n_waiting_max; i++) {
+        uint8_t *bytes = SL_RESERVE(arena, uint8_t, links->waiting_size);
+        if (links->waiting) links->waiting[i].bytes = bytes;
+        done &= bytes != NULL;
+    }
+    return done;
 }
 
 struct contact contact_of(const struct sl_view_peer *peer)
@@ -212,7 +220,7 @@ static void keep_waiting(struct sl_node *node, const uint8_t id[32], const uint8
     for (uint32_t i = 0; i < node->links.n_waiting_max; i++) {
         struct waiting *entry = &node->links.waiting[i];
         if (entry->used) continue;
-        *entry = (struct waiting){.used = true, .epoch = node->epoch, .size = (uint32_t)size};
+        *entry = (struct waiting){.used = true, .epoch = node->epoch, .size = (uint32_t)size, .bytes = entry->bytes};
         memcpy(entry->id, id, 32);
         memcpy(entry->bytes, bytes, size);
         return;
@@ -229,7 +237,7 @@ void links_send_to(struct sl_node *node, const struct contact *to, const uint8_t
         return;
     }
     links_dial(node, to);
-    if (size <= WAITING_MAX && is_dialing(node, to->id)) keep_waiting(node, to->id, bytes, size);     /* every dial ends, and its waiting messages with it */
+    if (size <= node->links.waiting_size && is_dialing(node, to->id)) keep_waiting(node, to->id, bytes, size);     /* every dial ends, and its waiting messages with it */
 }
 
 /* Sends what waited for this peer; the bytes move to the out arena, where they live until the next step. */

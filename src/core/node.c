@@ -71,7 +71,8 @@ const uint8_t *node_seal(struct sl_node *node, struct sl_writer *writer, enum sl
 static size_t out_size(const struct sl_node *node)
 {
     size_t message = (size_t)4 * (node->k < SL_CHUNK_ELEMENTS ? node->k : SL_CHUNK_ELEMENTS) + 1024;
-    return state_size(node) + book_size_max(node) + 4 * message + 2 * (2048 + (size_t)node->config.cohort_max_size * 1024) + 65536;
+    size_t session = (size_t)node->config.cohort_max_size * (SHARES_BASE + SHARES_EACH * node->config.cohort_max_size);     /* copies, forwarded ones among them */
+    return state_size(node) + book_size_max(node) + 4 * message + 2 * (2048 + (size_t)node->config.cohort_max_size * 1024) + session + 65536;
 }
 
 static size_t scratch_size(const struct sl_node *node)
@@ -83,7 +84,7 @@ static size_t scratch_size(const struct sl_node *node)
 }
 
 /* Carves everything from the arena; with a counting arena it only measures. */
-static bool carve(struct sl_node *node, struct sl_arena *arena)
+static bool carve(struct sl_node *node, struct sl_arena *arena, struct sl_rng *root)
 {
     node->weights = SL_TAKE(arena, float, node->dim);
     node->work = SL_TAKE(arena, float, node->dim);
@@ -94,7 +95,7 @@ static bool carve(struct sl_node *node, struct sl_arena *arena)
     done &= links_init(node, arena);
     done &= advert_init(node, arena);
     done &= formation_init(node, arena);
-    done &= cohort_init(node, arena);
+    done &= cohort_init(node, arena, sl_rng_fork(root, "session", 0));
     done &= pull_init(node, arena);
 
     size_t size = scratch_size(node);
@@ -120,8 +121,9 @@ size_t sl_node_size(const struct sl_config *config, const struct sl_model *model
     if (!prepare(&plan, config, model)) return 0;
 
     struct sl_arena counting = sl_arena_over(NULL, SIZE_MAX);
+    struct sl_rng none = {0};
     (void)SL_TAKE(&counting, struct sl_node, 1);
-    (void)carve(&plan, &counting);
+    (void)carve(&plan, &counting, &none);
     return counting.used + alignof(struct sl_node);      /* room to align whatever the caller gives */
 }
 
@@ -130,11 +132,11 @@ struct sl_node *sl_node_init(void *memory, size_t size, const struct sl_config *
 {
     struct sl_arena arena = sl_arena_over(memory, size);
     struct sl_node *node = SL_TAKE(&arena, struct sl_node, 1);
-    if (!node || !prepare(node, config, model) || !carve(node, &arena)) return NULL;
-
-    node->size = (size_t)((uint8_t *)memory + size - (uint8_t *)node);
     struct sl_rng root;
     sl_rng_init(&root, run_seed);
+    if (!node || !prepare(node, config, model) || !carve(node, &arena, &root)) return NULL;
+
+    node->size = (size_t)((uint8_t *)memory + size - (uint8_t *)node);
     node->draw = sl_rng_fork(&root, "draw", 0);
     node->keys = sl_rng_fork(&root, "keys", 0);
     node->rounding = sl_rng_fork(&root, "rounding", 0);
@@ -197,12 +199,7 @@ static void on_deadline(struct sl_node *node, enum deadline purpose)
     case DEADLINE_ROSTER:
     case DEADLINE_FORMED: formation_on_deadline(node, purpose); break;
     case DEADLINE_TRAIN: epoch_on_train_deadline(node); break;
-    case DEADLINE_NEED_COMMIT:
-    case DEADLINE_COMMIT:
-    case DEADLINE_NEED_OPEN:
-    case DEADLINE_OPEN:
-    case DEADLINE_NEED_RESULT:
-    case DEADLINE_RESULT: cohort_on_deadline(node, purpose); break;
+    case DEADLINE_MOMENT: cohort_on_moment(node); break;
     case DEADLINE_FETCH: transfer_on_deadline(node); break;
     case DEADLINE_PULL: pull_on_deadline(node); break;
     case DEADLINE_MERGE: epoch_on_merge(node); break;
@@ -248,11 +245,17 @@ static void dispatch(struct sl_node *node, struct link *link, const struct sl_en
     case SL_MESSAGE_ROSTER: formation_on_roster(node, link, envelope); break;
     case SL_MESSAGE_RELEASED: formation_on_released(node, link, envelope); break;
     case SL_MESSAGE_REFUSE:
+    case SL_MESSAGE_SHARES:
     case SL_MESSAGE_LIST:
     case SL_MESSAGE_COMMIT:
     case SL_MESSAGE_OPEN:
-    case SL_MESSAGE_RESULT: cohort_on_message(node, link, envelope); break;
-    case SL_MESSAGE_NEED: cohort_on_need(node, link, envelope); break;
+    case SL_MESSAGE_AUDIT:
+    case SL_MESSAGE_CONFIRM:
+    case SL_MESSAGE_UNMASK:
+    case SL_MESSAGE_RESULT:
+    case SL_MESSAGE_REVEAL:
+    case SL_MESSAGE_NEED: cohort_on_message(node, link, envelope); break;
+    case SL_MESSAGE_EVIDENCE: evidence_on_message(node, link, envelope); break;
     case SL_MESSAGE_AGGREGATE: pull_on_aggregate(node, link, envelope); break;
     case SL_MESSAGE_PULL: pull_on_request(node, link, envelope); break;
     case SL_MESSAGE_NONE: pull_on_none(node, link, envelope); break;

@@ -13,11 +13,11 @@ enum { DRAWS_PER_PULL = 3 };         /* identities asked in vain cost little, bu
 
 bool pull_init(struct sl_node *node, struct sl_arena *arena)
 {
-    uint32_t n_slots = OWN_SLOTS + node->config.merge_pulls;
+    uint32_t n_slots = OWN_SLOTS + node->config.merge_pulls, n_max = node->config.cohort_max_size;
     struct aggregate *slots = SL_TAKE(arena, struct aggregate, n_slots);
     bool done = slots != NULL;
     for (uint32_t i = 0; i < n_slots; i++) {
-        uint32_t body_max = PROPOSE_MAX + 2048 + node->config.cohort_max_size * (JOIN_MAX + 256);
+        uint32_t body_max = PROPOSE_MAX + 1024 + n_max * (JOIN_MAX + 4 * 36 + 2 * 68);         /* JOINs, hashes of four LISTs, signatures of two bodies */
         uint8_t *body = SL_RESERVE(arena, uint8_t, body_max);
         uint8_t *bytes = SL_RESERVE(arena, uint8_t, (size_t)node->k * node->config.aggregate_bits / 8);
         done &= body && bytes;
@@ -41,6 +41,13 @@ static bool holds(const struct aggregate *aggregate, const uint8_t id[32])
 {
     for (uint32_t i = 0; i < aggregate->n_members; i++)
         if (sl_hash_equal(aggregate->members[i], id)) return true;
+    return false;
+}
+
+static bool could_hold(const struct aggregate *aggregate, const uint8_t id[32])
+{
+    for (uint32_t i = 0; i < aggregate->n_roster; i++)
+        if (sl_hash_equal(aggregate->roster[i], id)) return true;
     return false;
 }
 
@@ -91,10 +98,10 @@ static void exclude(struct sl_node *node, const uint8_t id[32])
     if (pulls->n_drawn < DRAWN_MAX) memcpy(pulls->drawn[pulls->n_drawn++], id, 32);
 }
 
-/* Members of an aggregate that counts cannot stand for another one. */
-static void exclude_members(struct sl_node *node, const struct aggregate *aggregate)
+/* A roster that counts shares nobody with another one. */
+static void exclude_roster(struct sl_node *node, const struct aggregate *aggregate)
 {
-    for (uint32_t i = 0; i < aggregate->n_members; i++) exclude(node, aggregate->members[i]);
+    for (uint32_t i = 0; i < aggregate->n_roster; i++) exclude(node, aggregate->roster[i]);
 }
 
 static void draw(struct sl_node *node, struct pull *pull)
@@ -119,7 +126,7 @@ void pull_begin(struct sl_node *node)
     pulls->active = true;
     pulls->n_drawn = pulls->n_asked = 0;
     const struct aggregate *own = pull_own_slot(node, node->epoch);
-    if (own->complete && own->epoch == node->epoch) exclude_members(node, own);
+    if (own->complete && own->epoch == node->epoch) exclude_roster(node, own);
     for (uint32_t i = 0; i < node->config.merge_pulls; i++) {
         pull_slot(node, i)->used = pull_slot(node, i)->complete = false;
         draw(node, &pulls->all[i]);
@@ -211,17 +218,22 @@ struct proof {                       /* what an AGGREGATE message says, opened *
     struct sl_roster roster;
     struct sl_result result;
     struct sl_envelope roster_envelope;
-    uint8_t propose_hash[32], cohort_id[32];
+    uint8_t propose_hash[32], cohort_id[32], list_hash[32];          /* list_hash: of the last LIST */
+    uint64_t agreed;                 /* V: who shared keys with one another, and may sign */
 };
 
-/* The chain: PROPOSE <- ROSTER <- LIST of COMMITs <- LIST of OPENs <- RESULT, each naming the one before by hash. */
-static int open_proof(const struct sl_node *node, const struct sl_envelope *envelope, struct proof *proof)
+static uint32_t count_bits(uint64_t bits)
+{
+    uint32_t n = 0;
+    for (; bits; bits &= bits - 1) n++;
+    return n;
+}
+
+/* PROPOSE <- ROSTER: the same author, the epoch of now, each naming the one before by hash. */
+static int open_roster(const struct sl_node *node, struct proof *proof)
 {
     struct sl_envelope propose;
-    struct sl_list commits, opens;
-    uint8_t hash[32];
-    int error = sl_read_aggregate(envelope, &proof->body);
-    if (error == SL_OK) error = sl_envelope_open(proof->body.propose, proof->body.propose_size, node->config.network_id, &propose);
+    int error = sl_envelope_open(proof->body.propose, proof->body.propose_size, node->config.network_id, &propose);
     if (error == SL_OK) error = sl_envelope_open(proof->body.roster, proof->body.roster_size, node->config.network_id, &proof->roster_envelope);
     if (error != SL_OK) return error;
     if (propose.type != SL_MESSAGE_PROPOSE || proof->roster_envelope.type != SL_MESSAGE_ROSTER || propose.epoch != node->epoch ||
@@ -230,51 +242,114 @@ static int open_proof(const struct sl_node *node, const struct sl_envelope *enve
 
     error = sl_read_propose(&propose, &proof->propose);
     if (error == SL_OK) error = sl_read_roster(&proof->roster_envelope, &proof->roster);
-    if (error == SL_OK) error = sl_read_list_body(proof->body.lists[0], proof->body.list_sizes[0], &commits);
-    if (error == SL_OK) error = sl_read_list_body(proof->body.lists[1], proof->body.list_sizes[1], &opens);
-    if (error == SL_OK) error = sl_read_result_body(proof->body.result, proof->body.result_size, &proof->result);
     if (error != SL_OK) return error;
-
     sl_body_hash(propose.body, propose.body_size, proof->propose_hash);
     sl_hash_once("cohort", proof->roster_envelope.body, proof->roster_envelope.body_size, proof->cohort_id);
-    bool chained = sl_hash_equal(proof->roster_envelope.cohort, proof->propose_hash) && sl_hash_equal(envelope->cohort, proof->cohort_id) &&
-                   sl_hash_equal(commits.previous, proof->cohort_id) && commits.step == STEP_LIST_COMMIT && opens.step == STEP_LIST_OPEN &&
-                   commits.n_hashes == proof->roster.n_joins && opens.n_hashes == proof->roster.n_joins;
-    sl_body_hash(proof->body.lists[0], proof->body.list_sizes[0], hash);
-    chained = chained && sl_hash_equal(opens.previous, hash);
-    sl_body_hash(proof->body.lists[1], proof->body.list_sizes[1], hash);
-    return chained && sl_hash_equal(proof->result.chain, hash) ? SL_OK : SL_ERROR_MISMATCH;
+    return sl_hash_equal(proof->roster_envelope.cohort, proof->propose_hash) ? SL_OK : SL_ERROR_MISMATCH;
 }
 
-/*
- * Every member admitted, every member's signature under the RESULT. The RESULT names the whole chain by hash, so it stands for the JOINs, the PROPOSE and the
- * ROSTER too: their own signatures need no second look here.
- */
-static int check_members(struct sl_node *node, const struct proof *proof, struct aggregate *out)
+/* The LISTs, each naming the one before by hash, their sets shrinking; the last, and who is in it, by its hash in proof->list_hash. */
+static int open_lists(const struct sl_node *node, struct proof *proof, uint64_t *last)
 {
-    uint32_t n = proof->roster.n_joins;
-    if (n < node->config.cohort_min_size || n > node->config.cohort_max_size || proof->result.members != ((uint64_t)1 << n) - 1 ||
-        proof->body.signers != proof->result.members) return SL_ERROR_OUT_OF_RANGE;
+    static const uint32_t steps[] = {SL_STEP_LIST_SHARES, SL_STEP_LIST_COMMIT, SL_STEP_LIST_OPEN, SL_STEP_LIST_AUDIT};
+    uint32_t n_lists = node->n_block >= SL_AUDIT_DIM_MIN ? 4 : 3;
+    if (proof->body.n_lists != n_lists) return SL_ERROR_MISMATCH;
 
-    for (uint32_t i = 0; i < n; i++) {
+    memcpy(proof->list_hash, proof->cohort_id, 32);
+    *last = ((uint64_t)1 << proof->roster.n_joins) - 1;
+    for (uint32_t i = 0; i < n_lists; i++) {
+        struct sl_list list;
+        int error = sl_read_list_body(proof->body.lists[i], proof->body.list_sizes[i], &list);
+        if (error != SL_OK) return error;
+        bool follows = list.step == steps[i] && sl_hash_equal(list.previous, proof->list_hash) && (list.members & ~*last) == 0;
+        if (!follows) return SL_ERROR_MISMATCH;
+        *last = list.members;
+        if (i == 0) proof->agreed = list.members;
+        sl_body_hash(proof->body.lists[i], proof->body.list_sizes[i], proof->list_hash);
+    }
+    return SL_OK;
+}
+
+/* The whole chain hangs together: PROPOSE <- ROSTER <- LISTs <- RESULT, and enough members of it say that they follow it. Nothing is verified yet. */
+static int open_proof(const struct sl_node *node, const struct sl_envelope *envelope, struct proof *proof)
+{
+    uint64_t last;
+    int error = sl_read_aggregate(envelope, &proof->body);
+    if (error == SL_OK) error = open_roster(node, proof);
+    if (error != SL_OK) return error;
+    uint32_t n = proof->roster.n_joins;
+    if (n < node->config.cohort_min_size || n > node->config.cohort_max_size) return SL_ERROR_OUT_OF_RANGE;
+
+    error = open_lists(node, proof, &last);
+    if (error == SL_OK) error = sl_read_result_body(proof->body.result, proof->body.result_size, &proof->result);
+    if (error != SL_OK) return error;
+    bool fits = sl_hash_equal(envelope->cohort, proof->cohort_id) && sl_hash_equal(proof->result.chain, proof->list_hash) && proof->result.members == last &&
+                ((proof->body.confirms.signers | proof->body.results.signers) & ~proof->agreed) == 0;
+    bool enough = count_bits(last) >= sl_session_threshold(n) && proof->body.confirms.n >= sl_session_threshold(n) &&
+                  proof->body.results.n >= sl_session_colluders(n) + 1;
+    return !fits ? SL_ERROR_MISMATCH : enough ? SL_OK : SL_ERROR_OUT_OF_RANGE;
+}
+
+/* Every member of the roster admitted, none in the sum banned; fills who is in it. keys: to sign with, by place in the roster. */
+static int check_members(struct sl_node *node, const struct proof *proof, struct aggregate *out, uint8_t keys[][32])
+{
+    out->n_members = 0;
+    for (uint32_t i = 0; i < proof->roster.n_joins; i++) {
         struct sl_envelope envelope;
         struct sl_join join;
-        uint8_t digest[32];
         int error = join_open(node, proof->roster.joins[i].bytes, proof->roster.joins[i].size, proof->propose_hash, false, &envelope, &join);
         if (error == SL_OK) error = certificate_check(node, envelope.from, join.certificate, join.certificate_size);
         if (error != SL_OK) return error;
-        if (advert_is_banned(node, envelope.from)) return SL_ERROR_BAD_CERTIFICATE;
-        if (i > 0 && memcmp(out->members[i - 1], envelope.from, 32) >= 0) return SL_ERROR_MALFORMED;
+        if (i > 0 && memcmp(out->roster[i - 1], envelope.from, 32) >= 0) return SL_ERROR_MALFORMED;
         if (proposal_place(&proof->propose, proof->roster_envelope.from, envelope.from) == UINT32_MAX) return SL_ERROR_MISMATCH;
 
-        sl_envelope_digest(SL_MESSAGE_RESULT, node->config.network_id, node->epoch, proof->cohort_id, envelope.from, proof->body.result,
-                           proof->body.result_size, digest);
-        node->counters.signature_checks++;
-        if (!sl_digest_verify(digest, proof->body.signatures[i], join.sign_public)) return SL_ERROR_BAD_SIGNATURE;
-        memcpy(out->members[i], envelope.from, 32);
+        memcpy(out->roster[i], envelope.from, 32);
+        memcpy(keys[i], join.sign_public, 32);
+        bool counts = proof->result.members >> i & 1;
+        if (!counts) continue;
+        if (advert_is_banned(node, envelope.from)) return SL_ERROR_BAD_CERTIFICATE;
+        memcpy(out->members[out->n_members++], envelope.from, 32);
     }
-    out->n_members = n;
+    out->n_roster = proof->roster.n_joins;
     return SL_OK;
+}
+
+/* The first n_needed of these signatures under one body: more would say no more, and each costs a verification. */
+static bool check_signatures(struct sl_node *node, const struct proof *proof, const struct aggregate *out, uint8_t keys[][32], enum sl_message_type type,
+                             const uint8_t *body, size_t body_size, const struct sl_signatures *signatures, uint32_t n_needed)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < proof->roster.n_joins && n < n_needed; i++) {
+        uint8_t digest[32];
+        bool signs = signatures->signers >> i & 1;
+        if (!signs) continue;
+        sl_envelope_digest(type, node->config.network_id, node->epoch, proof->cohort_id, out->roster[i], body, body_size, digest);
+        node->counters.signature_checks++;
+        if (!sl_digest_verify(digest, signatures->all[n], keys[i])) return false;
+        n++;
+    }
+    return n == n_needed;
+}
+
+/*
+ * t CONFIRMs of the last LIST: two stories cannot both have them, for an honest member confirms one. f + 1 RESULTs: one at least is honest. Both name the whole
+ * chain by hash, so they stand for the JOINs, the PROPOSE, the ROSTER and the LISTs too: their own signatures need no second look here.
+ */
+static int check_proof(struct sl_node *node, const struct proof *proof, struct aggregate *out)
+{
+    uint8_t keys[SL_MESH_COHORT_MAX][32], confirm[64];
+    int error = check_members(node, proof, out, keys);
+    if (error != SL_OK) return error;
+
+    struct sl_confirm body;
+    memcpy(body.chain, proof->list_hash, 32);
+    struct sl_writer writer = sl_writer_over(confirm, sizeof confirm);
+    sl_write_confirm(&writer, &body);
+    uint32_t n = proof->roster.n_joins;
+    bool signed_well = check_signatures(node, proof, out, keys, SL_MESSAGE_RESULT, proof->body.result, proof->body.result_size, &proof->body.results,
+                                        sl_session_colluders(n) + 1) &&
+                       check_signatures(node, proof, out, keys, SL_MESSAGE_CONFIRM, confirm, writer.size, &proof->body.confirms, sl_session_threshold(n));
+    return signed_well ? SL_OK : SL_ERROR_BAD_SIGNATURE;
 }
 
 static bool is_counted(struct sl_node *node, const uint8_t id[32], const struct aggregate *except)
@@ -282,7 +357,7 @@ static bool is_counted(struct sl_node *node, const uint8_t id[32], const struct 
     for (uint32_t i = 0; i < count_slots(node); i++) {
         const struct aggregate *aggregate = &node->pulls.slots[i];
         bool counts = i < OWN_SLOTS ? aggregate->complete : aggregate->used;
-        if (aggregate != except && counts && aggregate->epoch == node->epoch && holds(aggregate, id)) return true;
+        if (aggregate != except && counts && aggregate->epoch == node->epoch && could_hold(aggregate, id)) return true;
     }
     return false;
 }
@@ -306,7 +381,7 @@ static int admit(struct sl_node *node, const struct sl_envelope *envelope, const
     if (error != SL_OK) return error;
     if (proof.result.bits != node->config.aggregate_bits || envelope->body_size > slot->body_max) return SL_ERROR_OUT_OF_RANGE;
     if (overlaps(node, &proof, slot)) return SL_ERROR_EXISTS;
-    error = check_members(node, &proof, slot);
+    error = check_proof(node, &proof, slot);
     if (error != SL_OK) return error;
     if (!holds(slot, drawn)) return SL_ERROR_MISMATCH;
 
@@ -347,7 +422,7 @@ void pull_on_fetched(struct sl_node *node, uint32_t index)
     struct aggregate *slot = pull_slot(node, index);
     struct pull *pull = &node->pulls.all[index];
     slot->complete = true;
-    exclude_members(node, slot);        /* not before: one who sends no vector must not keep us from its partners */
+    exclude_roster(node, slot);        /* not before: one who sends no vector must not keep us from its partners */
     pull->state = PULL_COMPLETE;
     node->counters.aggregates_pulled++;
     node_trace(node, SL_TRACE_PULLED, pull->member, slot->n_members, 0, SL_OK);

@@ -45,12 +45,12 @@ bool proposal_open(const struct sl_node *node, const struct proposal *proposal, 
 static void fill_member(const struct sl_node *node, struct member *member, const struct sl_envelope *envelope, const struct sl_join *join)
 {
     const struct sl_view_peer *peer = sl_view_find(&node->view, envelope->from);
-    uint8_t *vector = member->vector;
-    *member = (struct member){.vector = vector};
+    *member = (struct member){0};
     memcpy(member->id, envelope->from, 32);
     memcpy(member->sign_public, join->sign_public, 32);
     memcpy(member->transport_public, join->transport_public, 32);
     memcpy(member->mask_public, join->mask_public, 32);
+    memcpy(member->box_public, join->box_public, 32);
     memcpy(member->address, peer && peer->address[0] ? peer->address : join->address, sizeof member->address);
 }
 
@@ -111,6 +111,7 @@ int roster_accept(struct sl_node *node, const struct sl_envelope *envelope, bool
     int error = sl_read_roster(envelope, &roster);
     if (error != SL_OK) return error;
     if (!proposal_open(node, &formation->own, &propose)) return SL_ERROR_MALFORMED;
+    if (propose.ring_bits != node->config.ring_bits) return SL_ERROR_MISMATCH;
     if (roster.n_joins < node->config.cohort_min_size || roster.n_joins > node->config.cohort_max_size) return SL_ERROR_OUT_OF_RANGE;
 
     error = check_joins(node, &roster, &propose, verified);
@@ -122,7 +123,8 @@ int roster_accept(struct sl_node *node, const struct sl_envelope *envelope, bool
     cohort->propose = formation->own;
     cohort->radius = propose.radius_q / 65536.0;
     cohort->ref_exponent = propose.ref_exponent;
-    cohort->ring_exponent = sl_ring_exponent(propose.radius_q, cohort->n_members, 32);
+    cohort->radius_q = propose.radius_q;
+    cohort->ring_exponent = sl_ring_exponent(propose.radius_q, cohort->n_members, node->config.ring_bits);
     cohort->roster_size = (uint32_t)envelope->size;
     memcpy(cohort->roster, envelope->bytes, envelope->size);
     sl_hash_once("cohort", envelope->body, envelope->body_size, cohort->id);

@@ -152,16 +152,17 @@ static const struct sl_merkle *tree_of(struct sl_merkle *tree, bool *ready, cons
     return tree;
 }
 
-/* For members of the cohort: the reference, and every vector that was opened. Our own has no OPEN of its own to wait for once we sent it. */
+/* For members of the cohort: the reference, and every vector that may be seen by now. */
 static struct source find_in_cohort(struct sl_node *node, const uint8_t root[32])
 {
     struct cohort *cohort = &node->cohort;
     if (cohort->ref_here && sl_hash_equal(cohort->ref_tree.root, root)) return (struct source){&cohort->ref_tree, cohort->ref};
     for (uint32_t i = 0; i < cohort->n_members; i++) {
         struct member *member = &cohort->members[i];
-        bool opened = member->held[HELD_OPEN].size > 0 && member->vector_here;
-        if (!opened || !sl_hash_equal(member->root, root)) continue;
-        return (struct source){tree_of(&member->tree, &member->tree_ready, member->vector, node->n_block, 4), member->vector};
+        const uint8_t *known = sl_session_root(cohort->session, i);
+        if (!known || !sl_hash_equal(known, root) || !sl_session_serves(cohort->session, i)) continue;
+        const uint8_t *vector = sl_session_vector(cohort->session, i);
+        return (struct source){tree_of(&member->tree, &member->tree_ready, vector, node->n_block, node->config.ring_bits / 8), vector};
     }
     return (struct source){NULL, NULL};
 }
