@@ -32,26 +32,45 @@ static bool check_message(const uint8_t *bytes, size_t size, struct sl_envelope 
     sample_keys(sign_public, sign_secret);
     bool is_verified = sl_envelope_verify(envelope, sign_public);
     assert(!is_verified || envelope->signature);
+    assert((envelope->signature != NULL) == sl_message_is_signed(envelope->type));
     check_body(envelope);
     return true;
+}
+
+/* A body that stands alone in a message of another type. */
+static void check_bare(enum sl_message_type type, const uint8_t *body, size_t size)
+{
+    struct sl_envelope envelope = {.type = type, .body = body, .body_size = size};
+    check_body(&envelope);
+}
+
+static void check_aggregate(const struct sl_aggregate *aggregate)
+{
+    struct sl_envelope part;
+    check_message(aggregate->propose, aggregate->propose_size, &part);
+    check_message(aggregate->roster, aggregate->roster_size, &part);
+    for (uint32_t i = 0; i < aggregate->n_lists; i++) check_bare(SL_MESSAGE_LIST, aggregate->lists[i], aggregate->list_sizes[i]);
+    check_bare(SL_MESSAGE_RESULT, aggregate->result, aggregate->result_size);
+}
+
+static void check_evidence(const struct sl_evidence *evidence)
+{
+    struct sl_envelope part;
+    for (uint32_t i = 0; i < evidence->n_messages; i++) check_message(evidence->messages[i], evidence->message_sizes[i], &part);
+    if (evidence->roster_size > 0) check_message(evidence->roster, evidence->roster_size, &part);
 }
 
 static void check_parts(const struct sl_envelope *envelope)
 {
     static struct sl_roster roster;
     static struct sl_aggregate aggregate;
-    static struct sl_list list;
-    struct sl_result result;
+    static struct sl_evidence evidence;
     struct sl_envelope part;
     if (envelope->type == SL_MESSAGE_ROSTER && sl_read_roster(envelope, &roster) == SL_OK)
         for (uint32_t i = 0; i < roster.n_joins; i++) check_message(roster.joins[i].bytes, roster.joins[i].size, &part);
 
-    if (envelope->type != SL_MESSAGE_AGGREGATE || sl_read_aggregate(envelope, &aggregate) != SL_OK) return;
-
-    check_message(aggregate.propose, aggregate.propose_size, &part);
-    check_message(aggregate.roster, aggregate.roster_size, &part);
-    for (int i = 0; i < 2; i++) sl_read_list_body(aggregate.lists[i], aggregate.list_sizes[i], &list);
-    sl_read_result_body(aggregate.result, aggregate.result_size, &result);
+    if (envelope->type == SL_MESSAGE_AGGREGATE && sl_read_aggregate(envelope, &aggregate) == SL_OK) check_aggregate(&aggregate);
+    if (envelope->type == SL_MESSAGE_EVIDENCE && sl_read_evidence(envelope, &evidence) == SL_OK) check_evidence(&evidence);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

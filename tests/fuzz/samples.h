@@ -150,27 +150,85 @@ static inline struct sl_refuse sample_refuse(enum sample kind)
     return (struct sl_refuse){kind == SAMPLE_LARGE ? 255 : 0};
 }
 
-static inline struct sl_commit sample_commit(enum sample kind)
+/* SMALL: the own item alone. LARGE: fifteen partners before it. */
+static inline struct sl_shares sample_shares(enum sample kind)
 {
-    struct sl_commit body;
-    memset(body.root, kind == SAMPLE_LARGE ? 0xff : 0xa1, 32);
+    struct sl_shares body = {.n_members = kind == SAMPLE_LARGE ? SL_MESH_COHORT_MAX : 1};
+    memset(body.self_hash, 0xa1, 32);
+    memset(body.nonce_hash, 0xa2, 32);
+    for (uint32_t i = 0; i < body.n_members; i++) {
+        struct sl_dealt *dealt = &body.dealt[i];
+        memset(dealt->self_share_hash, (int)(0xb0 + i), 32);
+        memset(dealt->mask_share_hash, 0xa7, 32);
+        if (i == body.n_members - 1) continue;
+
+        memset(dealt->mask_tag, 0xa3, 32);
+        memset(dealt->to_tag, 0xa4, 32);
+        memset(dealt->from_tag, 0xa5, 32);
+        dealt->box = sample_bytes(0xa6);
+    }
     return body;
 }
 
 static inline struct sl_list sample_list(enum sample kind)
 {
     bool large = kind == SAMPLE_LARGE;
-    struct sl_list body = {.step = large ? 15 : 0, .n_hashes = large ? SL_COHORT_MAX : 1};
+    struct sl_list body = {.step = large ? 15 : 0, .members = large ? UINT64_MAX : 1, .n_hashes = large ? SL_COHORT_MAX : 1};
     memset(body.previous, 0xa1, 32);
     for (uint32_t i = 0; i < body.n_hashes; i++) memset(body.hashes[i], (int)(0xb0 + i), 32);
+    return body;
+}
+
+static inline struct sl_commit sample_commit(enum sample kind)
+{
+    struct sl_commit body;
+    memset(body.chain, kind == SAMPLE_LARGE ? 0xff : 0xa1, 32);
+    memset(body.root, 0xa2, 32);
     return body;
 }
 
 static inline struct sl_open sample_open(enum sample kind)
 {
     struct sl_open body;
-    memset(body.list_hash, kind == SAMPLE_LARGE ? 0xff : 0xa1, 32);
+    memset(body.chain, kind == SAMPLE_LARGE ? 0xff : 0xa1, 32);
     memset(body.nonce, 0xa2, 32);
+    return body;
+}
+
+/* SMALL: one row, nobody but the sender. LARGE: all rows, fifteen partners. */
+static inline struct sl_audit sample_audit(enum sample kind)
+{
+    bool large = kind == SAMPLE_LARGE;
+    struct sl_audit body = {.rows = large ? SL_SKETCH_ROWS_MAX : 1, .n_members = large ? SL_MESH_COHORT_MAX : 1, .partners = large ? 0xfffe : 0};
+    memset(body.chain, 0xa1, 32);
+    for (uint32_t row = 0; row < body.rows; row++) {
+        body.input[row] = 0xdddddda2;
+        body.self[row] = large ? UINT32_MAX : 0;
+        for (uint32_t i = 1; i < body.n_members; i++) body.pair[i][row] = 0xddddddb0 + i;
+    }
+    return body;
+}
+
+static inline struct sl_confirm sample_confirm(enum sample kind)
+{
+    struct sl_confirm body;
+    memset(body.chain, kind == SAMPLE_LARGE ? 0xff : 0xa1, 32);
+    return body;
+}
+
+static inline struct sl_unmask sample_unmask(enum sample kind)
+{
+    struct sl_unmask body = {.n_members = kind == SAMPLE_LARGE ? SL_MESH_COHORT_MAX : 1};
+    memset(body.chain, 0xa1, 32);
+    for (uint32_t i = 1; i < body.n_members; i++) body.shares[i] = sample_bytes((uint8_t)(0xb0 + i));
+    return body;
+}
+
+static inline struct sl_reveal sample_reveal(enum sample kind)
+{
+    bool large = kind == SAMPLE_LARGE;
+    struct sl_reveal body = {.kind = large ? SL_REVEAL_PAIR_SEED : SL_REVEAL_BOX_KEY, .index = large ? SL_MESH_COHORT_MAX - 1 : 0};
+    memset(body.secret, 0xa1, 32);
     return body;
 }
 
@@ -183,15 +241,46 @@ static inline struct sl_result sample_result(enum sample kind)
     return body;
 }
 
+static inline struct sl_signatures sample_signatures(enum sample kind)
+{
+    bool large = kind == SAMPLE_LARGE;
+    struct sl_signatures signatures = {.signers = large ? UINT64_MAX : 0, .n = large ? SL_COHORT_MAX : 0};
+    for (uint32_t i = 0; i < signatures.n; i++) signatures.all[i] = sample_bytes((uint8_t)(0xa6 + i % 4));
+    return signatures;
+}
+
 static inline struct sl_aggregate sample_aggregate(enum sample kind)
 {
     bool large = kind == SAMPLE_LARGE;
     struct sl_aggregate body = {
         .propose = sample_bytes(0xa1), .propose_size = large ? 2048 : 0, .roster = sample_bytes(0xa2), .roster_size = large ? 32768 : 0,
-        .lists = {sample_bytes(0xa3), sample_bytes(0xa4)}, .list_sizes = {large ? 4096 : 0, large ? 4096 : 0},
-        .result = sample_bytes(0xa5), .result_size = large ? 512 : 0, .signers = large ? UINT64_MAX : 0, .n_signatures = large ? SL_COHORT_MAX : 0,
+        .n_lists = large ? 4 : 3, .confirms = sample_signatures(kind), .result = sample_bytes(0xa5), .result_size = large ? 512 : 0,
+        .results = sample_signatures(kind),
     };
-    for (uint32_t i = 0; i < body.n_signatures; i++) body.signatures[i] = sample_bytes((uint8_t)(0xa6 + i % 4));
+    for (uint32_t i = 0; i < body.n_lists; i++) {
+        body.lists[i] = sample_bytes((uint8_t)(0xaa + i));
+        body.list_sizes[i] = large ? 4096 : 0;
+    }
+    return body;
+}
+
+/* The messages in it are filler here; the seeds of the corpus put whole ones in. LARGE: two rosters of 16 JOINs, the longest that one can prove anything by. */
+static inline struct sl_evidence sample_evidence(enum sample kind)
+{
+    bool large = kind == SAMPLE_LARGE;
+    struct sl_evidence body = {
+        .kind = large ? 15 : 1, .n_messages = large ? SL_EVIDENCE_MESSAGES_MAX : 1, .roster = sample_bytes(0xa3), .roster_size = large ? 5120 : 0,
+        .n_secrets = large ? SL_EVIDENCE_SECRETS_MAX : 0,
+    };
+    memset(body.sign_public, 0xa1, 32);
+    for (uint32_t i = 0; i < body.n_messages; i++) {
+        body.messages[i] = sample_bytes(0xa2);
+        body.message_sizes[i] = large ? i < 2 ? 17000 : 5120 : 0;
+    }
+    for (uint32_t i = 0; i < body.n_secrets; i++) {
+        body.secrets[i].index = i;
+        memset(body.secrets[i].secret, (int)(0xb0 + i), 32);
+    }
     return body;
 }
 
@@ -230,8 +319,9 @@ static inline struct sl_chunk sample_chunk(enum sample kind)
 
 #define SAMPLE_BODIES(CASE) \
     CASE(HELLO, hello) CASE(ADVERT, advert) CASE(VIEW_PULL, view_pull) CASE(VIEW, view_adverts) CASE(PROPOSE, propose) CASE(JOIN, join) \
-    CASE(ROSTER, roster) CASE(REFUSE, refuse) CASE(LIST, list) CASE(COMMIT, commit) CASE(OPEN, open) CASE(RESULT, result) \
-    CASE(AGGREGATE, aggregate) CASE(PULL, pull) CASE(NONE, pull) CASE(NEED, need) CASE(GET, get) CASE(CHUNK, chunk)
+    CASE(ROSTER, roster) CASE(REFUSE, refuse) CASE(SHARES, shares) CASE(LIST, list) CASE(COMMIT, commit) CASE(OPEN, open) CASE(AUDIT, audit) \
+    CASE(CONFIRM, confirm) CASE(UNMASK, unmask) CASE(REVEAL, reveal) CASE(RESULT, result) CASE(AGGREGATE, aggregate) CASE(EVIDENCE, evidence) \
+    CASE(PULL, pull) CASE(NONE, pull) CASE(NEED, need) CASE(GET, get) CASE(CHUNK, chunk)
 
 static inline void sample_write_body(struct sl_writer *writer, enum sl_message_type type, enum sample kind)
 {

@@ -8,7 +8,7 @@
 #include "samples.h"
 #include "wire/certificate.h"
 
-enum { SEED_SIZE_MAX = 4096, PATH_LENGTH_MAX = 4096 };
+enum { SEED_SIZE_MAX = 4608, PATH_LENGTH_MAX = 4096 };
 
 static const char *folder;
 static int n_failed;
@@ -81,6 +81,19 @@ static struct sl_writer begin(enum sl_message_type type, uint8_t *bytes)
     return sl_envelope_begin(type, sample_network, 0, sample_cohort, sample_from, bytes, SL_MESSAGE_MAX);
 }
 
+/* Two whole messages, a roster and a secret. */
+static void put_evidence(const uint8_t *roster, size_t roster_size)
+{
+    static uint8_t shares[SL_MESSAGE_MAX], audit[SL_MESSAGE_MAX], bytes[SL_MESSAGE_MAX];
+    struct sl_evidence evidence = {
+        .kind = 8, .n_messages = 2, .messages = {audit, shares}, .roster = roster, .roster_size = roster_size, .n_secrets = 1,
+        .message_sizes = {sample_message(SL_MESSAGE_AUDIT, SAMPLE_SMALL, audit), sample_message(SL_MESSAGE_SHARES, SAMPLE_SMALL, shares)},
+    };
+    struct sl_writer writer = begin(SL_MESSAGE_EVIDENCE, bytes);
+    sl_write_evidence(&writer, &evidence);
+    put("envelope", "EVIDENCE-nested", bytes, sl_envelope_seal(&writer, SL_MESSAGE_EVIDENCE, NULL));
+}
+
 /* A roster with a real JOIN and an aggregate with real parts. */
 static void put_nested(void)
 {
@@ -99,12 +112,15 @@ static void put_nested(void)
     sample_write_body(&result_writer, SL_MESSAGE_RESULT, SAMPLE_SMALL);
     struct sl_aggregate aggregate = {
         .propose = propose, .propose_size = sample_message(SL_MESSAGE_PROPOSE, SAMPLE_SMALL, propose),
-        .roster = roster, .roster_size = roster_size, .lists = {list, list}, .list_sizes = {list_writer.size, list_writer.size},
-        .result = result, .result_size = result_writer.size, .signers = 1, .n_signatures = 1, .signatures = {sample_bytes(1)},
+        .roster = roster, .roster_size = roster_size,
+        .n_lists = 3, .lists = {list, list, list}, .list_sizes = {list_writer.size, list_writer.size, list_writer.size},
+        .confirms = {.signers = 3, .n = 2, .all = {sample_bytes(1), sample_bytes(2)}},
+        .result = result, .result_size = result_writer.size, .results = {.signers = 2, .n = 1, .all = {sample_bytes(1)}},
     };
     writer = begin(SL_MESSAGE_AGGREGATE, bytes);
     sl_write_aggregate(&writer, &aggregate);
     put("envelope", "AGGREGATE-nested", bytes, sl_envelope_seal(&writer, SL_MESSAGE_AGGREGATE, NULL));
+    put_evidence(roster, roster_size);
 }
 
 static void put_certificates(void)

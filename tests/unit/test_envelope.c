@@ -59,8 +59,8 @@ Test(envelope, opens_what_was_sealed)
     cr_assert_eq(envelope.epoch, 77);
     cr_assert_eq(memcmp(envelope.cohort, sample_cohort, 32), 0);
     cr_assert_eq(memcmp(envelope.from, sample_from, 32), 0);
-    cr_assert_eq(envelope.body_size, 35);
-    cr_assert_eq(envelope.body[0], 0x91);
+    cr_assert_eq(envelope.body_size, 69);
+    cr_assert_eq(envelope.body[0], 0x92);
     cr_assert_eq(envelope.bytes, message);
     cr_assert_eq(envelope.size, size);
     cr_assert_eq(envelope.signed_size, size - 66);
@@ -84,7 +84,11 @@ Test(envelope, opens_every_type_and_verifies_exactly_the_signed_ones)
         cr_assert_eq(envelope.epoch, UINT64_MAX);
         cr_assert_eq(envelope.signature != NULL, is_signed[sample_types[i]]);
         cr_assert_eq(sl_envelope_verify(&envelope, sign_public), is_signed[sample_types[i]]);
+        cr_assert_eq(sl_message_is_signed(sample_types[i]), is_signed[sample_types[i]]);
     }
+    cr_assert_not(sl_message_is_signed(0), "no type");
+    cr_assert_not(sl_message_is_signed(23), "a gap");
+    cr_assert_not(sl_message_is_signed(UINT32_MAX));
 }
 
 Test(envelope, msgpack_c_sees_the_same_eight_elements)
