@@ -12,6 +12,7 @@
 
 enum {
     STREAM_BYTES = 4096,                 /* of the generator at a time: fits the nearest cache, and is many of ChaCha20's blocks of 64 bytes */
+    LIBRARY_STACK = 4096,                /* more than libsodium's functions take of the stack, where they leave copies of keys */
     SHARES_BYTES = 64, BOX_BYTES = SHARES_BYTES + crypto_aead_xchacha20poly1305_ietf_ABYTES
 };
 
@@ -89,11 +90,13 @@ static void add_halves(uint32_t factor, const uint32_t *stream, uint32_t *ring, 
 void sl_mask_keypair(const uint8_t seed[32], uint8_t public_key[32], uint8_t secret_key[32])
 {
     crypto_kx_seed_keypair(public_key, secret_key, seed);
+    sodium_stackzero(LIBRARY_STACK);
 }
 
 void sl_mask_public(const uint8_t secret_key[32], uint8_t public_key[32])
 {
     crypto_scalarmult_base(public_key, secret_key);
+    sodium_stackzero(LIBRARY_STACK);
 }
 
 int sl_mask_pair_seed(const struct sl_mask_context *context, const uint8_t own_public[32], const uint8_t own_secret[32],
@@ -107,6 +110,7 @@ int sl_mask_pair_seed(const struct sl_mask_context *context, const uint8_t own_p
                         own_first ? context->peer_id : context->own_id, out);
     }
     sl_wipe(&session, sizeof session);
+    sodium_stackzero(LIBRARY_STACK);
     return error;
 }
 
@@ -120,6 +124,7 @@ int sl_mask_box_keys(const struct sl_mask_context *context, const uint8_t own_pu
         bind_to_context("box key", &session, context, context->peer_id, context->own_id, out->from_peer);
     }
     sl_wipe(&session, sizeof session);
+    sodium_stackzero(LIBRARY_STACK);
     return error;
 }
 
@@ -134,6 +139,7 @@ void sl_mask_hash(enum sl_mask_secret what, const uint8_t cohort_id[32], const u
     sl_hash_bytes(&hash, secret, 32);
     sl_hash_final(&hash, out);
     sl_wipe(&hash, sizeof hash);
+    sodium_stackzero(LIBRARY_STACK);
 }
 
 void sl_mask_share_hash(bool is_mask_share, const uint8_t cohort_id[32], uint32_t dealer, uint32_t receiver, const uint8_t share[32], uint8_t out[32])
@@ -146,6 +152,7 @@ void sl_mask_share_hash(bool is_mask_share, const uint8_t cohort_id[32], uint32_
     sl_hash_bytes(&hash, share, 32);
     sl_hash_final(&hash, out);
     sl_wipe(&hash, sizeof hash);
+    sodium_stackzero(LIBRARY_STACK);
 }
 
 void sl_mask_seal(const uint8_t key[32], const uint8_t cohort_id[32], const uint8_t self_share[32], const uint8_t mask_share[32], uint8_t *box)
@@ -156,6 +163,7 @@ void sl_mask_seal(const uint8_t key[32], const uint8_t cohort_id[32], const uint
     memcpy(shares + 32, mask_share, 32);
     crypto_aead_xchacha20poly1305_ietf_encrypt(box, NULL, shares, sizeof shares, cohort_id, 32, NULL, nonce, key);
     sl_wipe(shares, sizeof shares);
+    sodium_stackzero(LIBRARY_STACK);
 }
 
 int sl_mask_unseal(const uint8_t key[32], const uint8_t cohort_id[32], const uint8_t *box, uint8_t self_share[32], uint8_t mask_share[32])
@@ -167,6 +175,7 @@ int sl_mask_unseal(const uint8_t key[32], const uint8_t cohort_id[32], const uin
     memcpy(self_share, shares, 32);
     memcpy(mask_share, shares + 32, 32);
     sl_wipe(shares, sizeof shares);
+    sodium_stackzero(LIBRARY_STACK);
     return SL_OK;
 }
 
@@ -194,4 +203,5 @@ void sl_mask_add(const uint8_t seed[32], int sign, uint32_t ring_bits, uint32_t 
         n -= now;
     }
     sl_wipe(stream, sizeof stream);
+    sodium_stackzero(LIBRARY_STACK);
 }

@@ -116,6 +116,73 @@ Test(quantise, ring_encoding_draws_one_word_a_coordinate_in_order)
     cr_assert_eq(sl_rng_u32(&rng), sl_rng_u32(&words));
 }
 
+Test(quantise, packed_elements_come_back_and_stand_little_endian)
+{
+    enum { DIM = 129 };
+    struct sl_rng rng = rng_of(7);
+    uint32_t z[DIM], back[DIM];
+    uint8_t bytes[4 * DIM];
+    for (int j = 0; j < DIM; j++) z[j] = sl_rng_u32(&rng);
+    z[0] = 0x01020304;
+
+    sl_ring_pack(z, DIM, 32, bytes);
+    sl_ring_unpack(bytes, DIM, 32, back);
+    cr_assert_eq(memcmp(z, back, sizeof z), 0);
+    cr_assert_eq(memcmp(bytes, (uint8_t[]){4, 3, 2, 1}, 4), 0);
+
+    sl_ring_pack(z, DIM, 16, bytes);
+    sl_ring_unpack(bytes, DIM, 16, back);
+    for (int j = 0; j < DIM; j++) cr_assert_eq(back[j], z[j] & 0xffff);
+    cr_assert_eq(memcmp(bytes, (uint8_t[]){4, 3}, 2), 0);
+}
+
+Test(quantise, packing_writes_its_own_bytes_only)
+{
+    for (uint32_t bits = 16; bits <= 32; bits += 16) {
+        const uint32_t z[3] = {UINT32_MAX, UINT32_MAX, UINT32_MAX};
+        uint8_t bytes[16] = {0};
+        sl_ring_pack(z, 3, bits, bytes);
+        for (uint32_t i = 0; i < 16; i++) cr_assert_eq(bytes[i], i < 3 * bits / 8 ? 255 : 0);
+    }
+}
+
+Test(quantise, elements_of_the_ring_are_read_as_signed)
+{
+    const struct { uint32_t z, bits; int32_t expected; } cases[] = {
+        {0, 16, 0}, {1, 16, 1}, {0x7fff, 16, 32767}, {0x8000, 16, -32768}, {0xffff, 16, -1}, {0xabcdffff, 16, -1}, {0xabcd0001, 16, 1},
+        {0, 32, 0}, {0x7fffffff, 32, INT32_MAX}, {0x80000000, 32, INT32_MIN}, {UINT32_MAX, 32, -1}, {0xffff, 32, 65535},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        cr_assert_eq((int32_t)sl_ring_signed(cases[i].z, cases[i].bits), cases[i].expected, "%x in %u bits", cases[i].z, cases[i].bits);
+}
+
+Test(quantise, sixteen_members_at_the_radius_add_up_in_either_ring)
+{
+    enum { MEMBERS = 16, DIM = 64 };
+    const uint32_t radii[] = {656, 65536, 524288, 524289, 65536000};
+    for (uint32_t bits = 16; bits <= 32; bits += 16) {
+        for (size_t r = 0; r < sizeof radii / sizeof *radii; r++) {
+            const int exponent = sl_ring_exponent(radii[r], MEMBERS, bits);
+            const float radius = (float)(radii[r] / 65536.0);
+            struct sl_rng rng = rng_of(8);
+            float v[DIM];
+            uint32_t z[DIM], sum[DIM] = {0};
+            int64_t exact[DIM] = {0};
+            uint8_t bytes[4 * DIM];
+            for (int j = 0; j < DIM; j++) v[j] = j % 2 ? -radius : radius;
+            for (int i = 0; i < MEMBERS; i++) {
+                sl_ring_encode(v, DIM, exponent, &rng, z);
+                for (int j = 0; j < DIM; j++) exact[j] += (int32_t)z[j];
+                sl_ring_pack(z, DIM, bits, bytes);
+                sl_ring_unpack(bytes, DIM, bits, z);
+                for (int j = 0; j < DIM; j++) sum[j] += z[j];
+            }
+            for (int j = 0; j < DIM; j++)
+                cr_assert_eq((int32_t)sl_ring_signed(sum[j], bits), exact[j], "%u bits, radius %u", bits, radii[r]);
+        }
+    }
+}
+
 Test(quantise, reference_exponent_is_the_largest_that_fits)
 {
     const float greatest[] = {1e-9f, 0.001f, 0.49f, 1, -1, 1.9f, 32767, 32767.4f, -32767.4f, 32767.5f, 1e6f, 1e9f};
