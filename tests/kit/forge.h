@@ -5,8 +5,9 @@
 #include "puppet.h"
 
 /*
- * A cohort of puppets, with or without the core of the stage, made step by step with real keys, masks and signatures. Every part lies open, so that a test can
- * spoil it between two steps; what follows is then made of the spoiled part. Members are puppet numbers, PUPPET_SELF for the core.
+ * A cohort of puppets, with or without the core of the stage, up to its roster; and for cohorts of puppets alone a finished aggregate, made step by step with
+ * real keys and signatures. Every part lies open, so that a test can spoil it between two steps; what follows is then made of the spoiled part. Members are
+ * puppet numbers, PUPPET_SELF for the core. What happens between roster and aggregate: company.h.
  */
 enum { FORGED_MAX = 16 };
 
@@ -14,14 +15,8 @@ struct forged_member {
     uint32_t who;
     uint8_t join[JOIN_MAX];                      /* the core's own: what it sent */
     size_t join_size;
-    uint8_t mask_public[32], mask_secret[32], box_public[32];
-    uint32_t *y;                                 /* masked vector, dim */
-    uint8_t *y_bytes;
-    struct sl_merkle tree;
-    struct sl_commit commit;
-    struct sl_open open;
-    uint8_t commit_hash[32], open_hash[32];      /* of the bodies */
-    uint8_t result_signature[64];
+    uint8_t mask_public[32], mask_secret[32], box_public[32], box_secret[32];
+    uint8_t confirm_signature[64], result_signature[64];
 };
 
 struct forged {
@@ -38,8 +33,11 @@ struct forged {
     int ring_exponent;
     uint8_t *ref;
     uint32_t *sum;
-    uint8_t list_bytes[2][1024], list_hash[2][32];
-    size_t list_size[2];
+    uint32_t n_lists, step_shift;                /* step_shift: added to the number of every step */
+    uint64_t sets[4];                            /* who is in them; all, unless a test says otherwise */
+    uint8_t list_bytes[4][1024], list_hash[4][32];
+    size_t list_size[4];
+    struct sl_confirm confirm;
     struct sl_result result;
     uint8_t result_bytes[512];
     size_t result_size;
@@ -63,21 +61,13 @@ bool forge_take_join(struct forged *forged);                                    
 void forge_roster(struct forged *forged);
 void forge_say_roster(struct forged *forged);
 
-/* Random small vectors under masks: COMMIT roots of all puppets. */
-void forge_vectors(struct forged *forged);
-void forge_take_commit(struct forged *forged);           /* the core's, from what it sent */
-void forge_take_open(struct forged *forged);
-void forge_list(struct forged *forged, uint32_t step);   /* STEP_LIST_COMMIT or STEP_LIST_OPEN */
-void forge_opens(struct forged *forged);
-void forge_sum(struct forged *forged);                   /* needs every member's y */
-void forge_results(struct forged *forged);               /* signatures of all puppets */
-void forge_aggregate(struct forged *forged);             /* everything after forge_new(), for cohorts of puppets only */
+void forge_lists(struct forged *forged);                 /* of made-up bodies */
+void forge_sum(struct forged *forged);
+void forge_results(struct forged *forged);               /* signatures of all, as forged->aggregate shows them */
+void forge_name_signers(struct forged *forged, uint64_t confirms, uint64_t results);        /* only these, by places in the roster */
+void forge_prove(struct forged *forged);                 /* from the roster on */
+void forge_aggregate(struct forged *forged);             /* everything after forge_new() */
 
-/* One message of a member, over its own link or over that of another (`via`). */
-void forge_say_commit(struct forged *forged, uint32_t member, uint32_t via);
-void forge_say_open(struct forged *forged, uint32_t member, uint32_t via);
-void forge_say_result(struct forged *forged, uint32_t member, uint32_t via);
-void forge_say_list(struct forged *forged, uint32_t step, uint32_t via);         /* signed by the one who sends it */
 void forge_say_aggregate(struct forged *forged, uint32_t via);
 void forge_say_chunk(struct forged *forged, uint32_t via, const struct sl_merkle *tree, const uint8_t *bytes, uint32_t index);
 
@@ -87,9 +77,5 @@ uint32_t forge_place(const struct forged *forged, uint32_t who);                
 
 /* Brings the core into a cohort with the first n puppets: an epoch in which it does not lead, PROPOSE, its JOIN, the ROSTER. */
 struct forged *forge_cohort(struct stage *stage, uint32_t n_puppets);
-
-/* Goes on from there until everybody has committed, and until everybody has opened and all vectors have travelled. */
-void forge_commit_all(struct forged *forged);
-void forge_open_all(struct forged *forged);
 
 #endif
