@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "main_tap.h"
 #include "runtime/files.h"
 #include "runtime/glance.h"
 #include "runtime/runtime.h"
@@ -172,7 +173,8 @@ int main(int argc, char **argv)
         return EXIT_FAILED;
     }
 
-    struct arguments arguments = {.settings = calloc((size_t)argc + 1, sizeof(char *))};
+    const struct sl_tap *tap = starlingd_tap(&argc, argv);
+    struct arguments arguments = {.settings = calloc((size_t)argc + 1, sizeof(char *)), .run.tap = tap};
     if (!arguments.settings) {
         refuse("not enough memory");
         return EXIT_FAILED;

@@ -109,8 +109,11 @@ static void carry_out(struct runtime *runtime, const struct sl_actions *actions)
 void runtime_step(struct runtime *runtime, struct sl_event *event)
 {
     struct sl_actions actions;
+    const struct sl_tap *tap = runtime->options->tap;
     event->now_us = advance_clock(runtime);
+    if (tap && tap->event) tap->event(tap->context, runtime->node, event);
     sl_node_step(runtime->node, event, &actions);
+    if (tap && tap->actions) tap->actions(tap->context, runtime->node, &actions);
     carry_out(runtime, &actions);
     close_epoch(runtime);
 }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/tap.h"
 #include "runtime/setup.h"
 
 /*
@@ -16,6 +17,7 @@ struct sl_run_options {
     uint64_t epochs_max;             /* stop after this many epochs in which the node could act; 0: run until told to stop */
     bool hold;                       /* listen, but take no part before a line comes on standard input */
     bool verbose;                    /* log every trace event */
+    const struct sl_tap *tap;        /* on the node; NULL: none */
 };
 
 /* Runs until SIGINT, SIGTERM or epochs_max, stores the state and, with epochs_max, writes summary.json. Signals must not be handled elsewhere.

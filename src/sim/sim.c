@@ -18,6 +18,11 @@ uint64_t sl_sim_clock(const struct sl_sim *sim, const struct sl_sim_node *node)
     return (uint64_t)((int64_t)sim->now_us + node->clock_off_us);
 }
 
+bool sl_sim_is_tapped(const struct sl_sim *sim, uint32_t node)
+{
+    return sim->options.taps && sim->options.taps[node].actions;
+}
+
 void sl_sim_push(struct sl_sim *sim, struct sl_sim_entry entry)
 {
     if (sl_sim_queue_push(&sim->queue, &entry)) return;
@@ -65,7 +70,7 @@ static void report(void *context, const struct sl_trace_event *event)
         node->has_merged = true;
         node->last_merge_us = sim->now_us - sim->begin_us;
     }
-    if (sim->options.check) sl_checker_trace(&sim->checker, node->index, event);
+    if (sim->options.check && !sl_sim_is_tapped(sim, node->index)) sl_checker_trace(&sim->checker, node->index, event);
     if (sim->options.hash) hash_trace(sim, node->index, event);
     if (sim->options.listen) sim->options.listen(sim->options.listen_context, node->index, sim->now_us - sim->begin_us, event);
 }
@@ -88,18 +93,22 @@ static void check_step(struct sl_sim *sim, struct sl_sim_node *node, uint64_t no
 static void step(struct sl_sim *sim, struct sl_sim_node *node, struct sl_event *event)
 {
     struct sl_actions actions = {.deadline_us = SL_NEVER};
+    bool is_tapped = sl_sim_is_tapped(sim, node->index), is_checked = sim->options.check && !is_tapped;
+    const struct sl_tap *tap = sim->options.taps ? &sim->options.taps[node->index] : NULL;
     event->now_us = sl_sim_clock(sim, node);
-    if (sim->options.check) sl_checker_event(&sim->checker, node->index, event);
+    if (is_checked) sl_checker_event(&sim->checker, node->index, event);
 
     node->has_merged = node->has_aggregate = node->has_committed = false;
     node->n_steps++;
     sim->counts.steps++;
     uint64_t begin_ns = sim->options.stopwatch_ns ? sim->options.stopwatch_ns() : 0;
+    if (tap && tap->event) tap->event(tap->context, node->core, event);
     sl_node_step(node->core, event, &actions);
+    if (tap && tap->actions) tap->actions(tap->context, node->core, &actions);
     if (sim->options.stopwatch_ns) node->busy_ns += sim->options.stopwatch_ns() - begin_ns;
     node->weights = sl_node_weights(node->core);
 
-    if (sim->options.check) check_step(sim, node, event->now_us, &actions);
+    if (is_checked) check_step(sim, node, event->now_us, &actions);
     if (!sim->checker.violation[0]) sl_sim_carry_out(sim, node, &actions);
 }
 

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/rng.h"
+#include "base/tap.h"
 #include "sim/checker.h"
 #include "sim/scenario.h"
 #include "starling/config.h"
@@ -32,6 +33,8 @@ struct sl_sim_options {
     uint64_t train_us;                       /* mean length of a training job; 0: a tenth of the epoch */
     bool check;                              /* look for violations after every step */
     bool hash;                               /* hash every trace event and frame */
+    const struct sl_tap *taps;               /* n_nodes, or NULL: none; empty functions where there is none. A node whose actions are
+                                              * changed is not checked */
     uint64_t (*stopwatch_ns)(void);          /* measures the real time of steps and jobs; NULL: not measured */
 
     /* Hears every trace event; now_us counts from the beginning. May be NULL. */

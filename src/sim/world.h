@@ -103,6 +103,8 @@ void sl_sim_close_end(struct sl_sim *sim, uint32_t pipe, uint32_t side);        
 uint64_t sl_sim_arrival(const struct sl_sim *sim, struct sl_pipe *pipe, uint32_t side, uint64_t travel_us);
 uint64_t sl_sim_dial_patience(const struct sl_sim *sim);                               /* microseconds until an unanswered dial is given up */
 
+bool sl_sim_is_tapped(const struct sl_sim *sim, uint32_t node);                        /* are its actions changed? */
+
 /* inspect.c */
 void sl_sim_check_aggregate(struct sl_sim *sim, const struct sl_sim_node *node);
 void sl_sim_check_commit(struct sl_sim *sim, const struct sl_sim_node *node);
