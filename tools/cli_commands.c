@@ -71,13 +71,14 @@ const struct cli_command cli_commands[] = {
                "With --dump: id, name, address, direction, state, seconds since contact, milliseconds of a round trip, epoch, "
                "reputation, bytes sent, bytes received, messages refused; - for what is not known.",
      .example = "starling -d ~/n1 peers\nstarling -d ~/n1 peers 3f2a"},
-    {.name = "epochs", .arguments = "", .options = epochs_options, .kind = CLI_VIEW, .has_dump = true, .run = cli_epochs,
-     .summary = "the last epochs: what was trained, shared and merged, and when each phase ended",
-     .detail = "COHORT: members of the own cohort's aggregate, or void. MERGED: aggregates that went into the model. FORM, TRAIN, "
+    {.name = "epochs", .arguments = "[EPOCH]", .options = epochs_options, .kind = CLI_VIEW, .has_dump = true, .run = cli_epochs,
+     .summary = "the last epochs: what was trained, shared and merged, and when each phase ended; with EPOCH one of them in words",
+     .detail = "COHORT: members in the own cohort's aggregate (4 of 5: it began with five), or void. MERGED: aggregates that went into the model. FORM, TRAIN, "
                "COMMIT, OPEN, RESULT, PULL: seconds from the beginning of the epoch to the end of that phase. - means: did not happen.\n"
                "With --dump: epoch, begin (unix seconds), steps, cohort members, aggregate (yes or no), void (yes or no), pulled, merged, "
-               "members merged, score, the six phases in seconds, bytes sent, bytes received, milliseconds of CPU, note.",
-     .example = "starling -d ~/n1 epochs -n 5"},
+               "members merged, score, six phases in seconds, bytes sent, bytes received, milliseconds of CPU, note, end of the sharing of keys, "
+               "of the audit and of unmasking in seconds, id of who proposed the cohort, members it began with.",
+     .example = "starling -d ~/n1 epochs -n 5\nstarling -d ~/n1 epochs 1190332"},
     {.name = "events", .arguments = "", .options = events_options, .kind = CLI_VIEW, .has_dump = true, .run = cli_events,
      .summary = "what happened in the node, a line each",
      .detail = "With --json -f: an object a line, without the frame of other answers.\n"

@@ -16,7 +16,7 @@ static const double follow_default_s = 0.5;
 
 static const char *const phase_keys[] = {"seconds.form", "seconds.train", "seconds.commit", "seconds.open", "seconds.result", "seconds.pull"};
 
-enum { N_PHASES = sizeof phase_keys / sizeof phase_keys[0], NOTE_WIDTH = 48 };
+enum { N_PHASES = sizeof phase_keys / sizeof phase_keys[0], N_PLAIN = 25, NOTE_WIDTH = 48 };
 
 static const struct cli_column epoch_columns[] = {
     {"EPOCH", true, 0}, {"STEPS", true, 5},  {"COHORT", true, 0}, {"PULLED", true, 5}, {"MERGED", true, 0},
@@ -43,11 +43,22 @@ static bool take_count(const char *text, long max, long *out)
 
 static void put_plain_epoch(const struct cli *cli, const json_t *epoch, struct cli_table *table)
 {
-    static const char *const keys[] = {"epoch", "begin", "steps", "cohort", "aggregate", "void", "pulled", "merged", "merged_members", "own_score",
+    static const char *const keys[N_PLAIN] = {"epoch", "begin", "steps", "cohort", "aggregate", "void", "pulled", "merged", "merged_members", "own_score",
                                        "seconds.form", "seconds.train", "seconds.commit", "seconds.open", "seconds.result", "seconds.pull",
-                                       "bytes_sent", "bytes_received", "cpu_ms", "note"};
+                                       "bytes_sent", "bytes_received", "cpu_ms", "note", "seconds.share", "seconds.audit", "seconds.unmask", "proposer", "roster"};
     char cell[CLI_VALUE_SIZE];
-    for (uint32_t i = 0; i < sizeof keys / sizeof keys[0]; i++) cli_table_put(table, cli_plain(cli, epoch, keys[i], cell));
+    for (uint32_t i = 0; i < N_PLAIN; i++) cli_table_put(table, cli_plain(cli, epoch, keys[i], cell));
+}
+
+/* "5", or "4 of 5" where not all came through. */
+static const char *members(const json_t *epoch, char cell[CLI_VALUE_SIZE])
+{
+    char roster[CLI_VALUE_SIZE];
+    cli_count(epoch, "cohort", cell);
+    size_t length = strlen(cell);
+    bool is_less = cli_number(epoch, "cohort") < cli_number(epoch, "roster");
+    if (is_less) snprintf(cell + length, CLI_VALUE_SIZE - length, " of %s", cli_count(epoch, "roster", roster));
+    return cell;
 }
 
 static void put_epoch(const struct cli *cli, const json_t *epoch, struct cli_table *table)
@@ -55,7 +66,7 @@ static void put_epoch(const struct cli *cli, const json_t *epoch, struct cli_tab
     char cell[CLI_VALUE_SIZE];
     cli_table_put(table, cli_count(epoch, "epoch", cell));
     cli_table_put(table, cli_count(epoch, "steps", cell));
-    cli_table_put(table, cli_is_true(epoch, "void") ? "void" : cli_count(epoch, "cohort", cell));
+    cli_table_put(table, cli_is_true(epoch, "void") ? "void" : members(epoch, cell));
     cli_table_put(table, cli_count(epoch, "pulled", cell));
     cli_table_put(table, cli_count(epoch, "merged", cell));
     cli_table_put(table, cli_real(epoch, "own_score", 3, cell));
@@ -79,12 +90,67 @@ void cli_epochs_table(const struct cli *cli, const json_t *data, struct cli_tabl
     json_t *epoch;
     size_t i;
     *out = (struct cli_table){.columns = epoch_columns, .n_columns = sizeof epoch_columns / sizeof epoch_columns[0]};
-    if (cli->dump) out->n_columns = 20;
+    if (cli->dump) out->n_columns = N_PLAIN;
     json_array_foreach(json_object_get(data, "epochs"), i, epoch)
     {
         if (cli->dump) put_plain_epoch(cli, epoch, out);
         else put_epoch(cli, epoch, out);
     }
+}
+
+/* ---- one epoch ---- */
+
+static void say_cohort(const struct cli *cli, const json_t *epoch)
+{
+    char cell[CLI_VALUE_SIZE], roster[CLI_VALUE_SIZE];
+    json_t *loss;
+    size_t i;
+    if (!cli_at(epoch, "proposer")) {
+        puts("cohort        none");
+        return;
+    }
+    printf("proposed by   %s%s\n", cli_id(cli, epoch, "proposer", cell), cli_is_true(epoch, "initiator") ? ", this node" : "");
+    printf("members       %s at the beginning", cli_count(epoch, "roster", roster));
+    if (cli_is_true(epoch, "aggregate")) printf(", %s in the sum\n", cli_count(epoch, "cohort", cell));
+    else puts(cli_is_true(epoch, "void") ? ", and no sum: it was void" : ", and no sum");
+    json_array_foreach(json_object_get(epoch, "lost"), i, loss) printf("%s%s\n", i == 0 ? "lost          " : "              ", cli_string(cli, loss, "text", cell));
+}
+
+static void say_epoch(const struct cli *cli, const json_t *epoch)
+{
+    static const char *const phases[] = {"form", "train", "share", "commit", "open", "audit", "unmask", "result", "pull"};
+    char cell[CLI_VALUE_SIZE], path[CLI_VALUE_SIZE];
+    printf("epoch         %s\n", cli_count(epoch, "epoch", cell));
+    printf("steps         %s\n", cli_count(epoch, "steps", cell));
+    say_cohort(cli, epoch);
+    printf("ends          ");
+    for (uint32_t i = 0; i < sizeof phases / sizeof phases[0]; i++) {
+        snprintf(path, sizeof path, "seconds.%s", phases[i]);
+        printf("%s%s %s", i == 0 ? "" : ", ", phases[i], cli_real(epoch, path, 2, cell));
+    }
+    printf("\npulled        %s\n", cli_count(epoch, "pulled", cell));
+    printf("merged        %s\n", cli_count(epoch, "merged", cell));
+    printf("note          %s\n", cli_string(cli, epoch, "note", cell));
+}
+
+/* The one with this number among those the node remembers. */
+static int one_epoch(struct cli *cli, const char *number)
+{
+    json_t *data, *epoch;
+    size_t i;
+    char cell[CLI_VALUE_SIZE];
+    int code = cli_ask_or_fail(cli, "epochs", json_pack("{s:i}", "n", 256), &data);
+    if (code != CLI_OK) return code;
+
+    json_t *found = NULL;
+    json_array_foreach(json_object_get(data, "epochs"), i, epoch) if (strcmp(cli_count(epoch, "epoch", cell), number) == 0) found = json_incref(epoch);
+    json_decref(data);
+    if (!found) return cli_fail(cli, CLI_ARGUMENTS, "epoch %.40s: the node remembers no such epoch; `starling epochs` lists those it does", number);
+    if (cli->json) return cli_answer(cli, found);
+    if (cli->dump) cli_dump_object(cli, found);
+    else say_epoch(cli, found);
+    json_decref(found);
+    return CLI_OK;
 }
 
 int cli_epochs(struct cli *cli, int argc, char **argv)
@@ -95,8 +161,9 @@ int cli_epochs(struct cli *cli, int argc, char **argv)
     struct cli_words words;
     const struct cli_flag flags[] = {{"-n", &count, NULL}, {0}};
     json_t *data;
-    if (!cli_words_sort(argc, argv, flags, 0, &words, why, sizeof why)) return cli_fail(cli, CLI_ARGUMENTS, "%s", why);
+    if (!cli_words_sort(argc, argv, flags, 1, &words, why, sizeof why)) return cli_fail(cli, CLI_ARGUMENTS, "%s", why);
     if (!take_count(count, 256, &n)) return cli_fail(cli, CLI_ARGUMENTS, "-n %.40s: must be a number between 1 and 256", count);
+    if (words.n_plain > 0) return one_epoch(cli, words.plain[0]);
 
     int code = cli_ask_or_fail(cli, "epochs", json_pack("{s:i}", "n", (int)n), &data);
     if (code != CLI_OK) return code;

@@ -38,7 +38,7 @@ struct cli_column {
     uint8_t leave;                           /* where the terminal is too narrow, columns go from the highest on; 0: stays */
 };
 
-enum { CLI_COLUMNS_MAX = 20 };
+enum { CLI_COLUMNS_MAX = 25 };
 
 struct cli_table {
     const struct cli_column *columns;

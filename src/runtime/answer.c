@@ -194,17 +194,33 @@ static json_t *phases(const struct sl_epoch_record *record)
     return times;
 }
 
+/* Whom the cohort lost, and how, in the words of the events. */
+static json_t *losses(const struct sl_epoch_record *record)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < record->n_losses; i++) {
+        const struct sl_loss *loss = &record->losses[i];
+        struct sl_trace_event event = {.type = loss->how, .epoch = record->epoch, .a = loss->number};
+        char text[LINE_SIZE];
+        memcpy(event.peer, loss->peer, 32);
+        sl_journal_text(&event, text, sizeof text);
+        json_array_append_new(list, json_pack("{s:o,s:s,s:s}", "peer", id_or_null(loss->peer), "how", sl_trace_name(loss->how), "text", text));
+    }
+    return list;
+}
+
 static json_t *epoch_object(const struct sl_glance *glance, const struct sl_epoch_record *record)
 {
     double own = 0;
     bool has_own = sl_own_score(glance->setup, &record->own, &own);
-    return json_pack("{s:o,s:o,s:o,s:o,s:b,s:b,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "epoch", count(record->epoch), "begin", seconds(record->begin_us),
+    return json_pack("{s:o,s:o,s:o,s:o,s:b,s:b,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "epoch", count(record->epoch), "begin", seconds(record->begin_us),
                      "steps", count_or_null((uint64_t)record->n_steps, record->trained), "cohort",
                      count_or_null((uint64_t)record->n_members, record->in_cohort || record->has_aggregate), "initiator", record->is_initiator, "aggregate",
                      record->has_aggregate, "void", record->is_void, "pulled", count((uint64_t)record->n_pulled), "merged", count((uint64_t)record->n_merged),
                      "merged_members", count((uint64_t)record->n_merged_members), "own_score", real_or_null(own, has_own), "bytes_sent",
                      count(record->bytes_sent), "bytes_received", count(record->bytes_received), "cpu_ms", real_or_null((double)record->cpu_us / 1e3, true),
-                     "seconds", phases(record), "note", text_or_remains(record->note));
+                     "seconds", phases(record), "note", text_or_remains(record->note), "proposer", id_or_null(record->initiator), "roster",
+                     count_or_null((uint64_t)record->n_roster, record->in_cohort), "lost", losses(record));
 }
 
 static json_t *epochs(const struct sl_glance *glance, const json_t *arguments)

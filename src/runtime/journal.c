@@ -11,7 +11,7 @@
 
 const char *sl_phase_name(enum sl_phase phase)
 {
-    static const char *const names[SL_PHASES] = {"form", "train", "commit", "open", "result", "pull"};
+    static const char *const names[SL_PHASES] = {"form", "train", "share", "commit", "open", "audit", "unmask", "result", "pull"};
     assert(phase < SL_PHASES);
     return names[phase];
 }
@@ -68,12 +68,46 @@ static void note_event(struct sl_epoch_record *record, const struct sl_trace_eve
     record->has_cause = is_cause;
 }
 
+/* What happened to a cohort is told one after the other, as far as there is room. */
+static void note_further(struct sl_epoch_record *record, const struct sl_trace_event *event)
+{
+    char text[SL_NOTE_SIZE];
+    size_t length = record->has_cause ? strlen(record->note) : 0;
+    sl_journal_text(event, text, sizeof text);
+    bool is_told = length > 0 && strstr(record->note, text);
+    if (!is_told) snprintf(record->note + length, sizeof record->note - length, "%s%s", length > 0 ? "; " : "", text);
+    record->has_cause = true;
+}
+
+bool sl_journal_is_loss(enum sl_trace_type type)
+{
+    switch (type) {
+    case SL_TRACE_REFUSED: case SL_TRACE_DROPPED: case SL_TRACE_BAD_SHARE: case SL_TRACE_DISPUTED: case SL_TRACE_BAD_AUDIT: case SL_TRACE_TOO_LARGE:
+    case SL_TRACE_CONTRADICTION: case SL_TRACE_BAD_SECRET: case SL_TRACE_BAD_RESULT: case SL_TRACE_ACCUSED: return true;
+    default: return false;
+    }
+}
+
+static void take_loss(struct sl_journal *journal, struct sl_epoch_record *record, const struct sl_trace_event *event)
+{
+    journal->losses[event->type]++;
+    if (event->type == SL_TRACE_DROPPED && event->a >= 0 && event->a < SL_STEPS_MAX) journal->drops[event->a]++;
+    note_further(record, event);
+    if (record->n_losses == SL_LOSSES_MAX) return;
+
+    struct sl_loss *loss = &record->losses[record->n_losses++];
+    *loss = (struct sl_loss){.how = event->type, .number = event->a};
+    memcpy(loss->peer, event->peer, 32);
+}
+
 static void take_event(struct sl_journal *journal, struct sl_epoch_record *record, const struct sl_trace_event *event)
 {
+    if (sl_journal_is_loss(event->type)) take_loss(journal, record, event);
     switch (event->type) {
     case SL_TRACE_ROSTER:
         record->in_cohort = true;
-        record->n_members = event->a;
+        record->n_members = record->n_roster = event->a;
+        memcpy(record->initiator, event->peer, 32);
         record->is_initiator = sl_hash_equal(event->peer, journal->own_id);
         reach(record, SL_PHASE_FORM, event);
         break;
@@ -82,16 +116,19 @@ static void take_event(struct sl_journal *journal, struct sl_epoch_record *recor
         record->n_steps = event->a;
         reach(record, SL_PHASE_TRAIN, event);
         break;
+    case SL_TRACE_AGREED: reach(record, SL_PHASE_SHARE, event); break;
     case SL_TRACE_COMMITTED: reach(record, SL_PHASE_COMMIT, event); break;
     case SL_TRACE_OPENED: reach(record, SL_PHASE_OPEN, event); break;
+    case SL_TRACE_AUDITED: reach(record, SL_PHASE_AUDIT, event); break;
+    case SL_TRACE_UNMASKED: reach(record, SL_PHASE_UNMASK, event); break;
     case SL_TRACE_AGGREGATE:
         record->has_aggregate = true;
         record->n_members = event->a;
         reach(record, SL_PHASE_RESULT, event);
         break;
-    case SL_TRACE_VOID:
+    case SL_TRACE_VOID: case SL_TRACE_VOID_ALONE:
         record->is_void = true;
-        note_event(record, event, true);
+        note_further(record, event);
         break;
     case SL_TRACE_PULLED: record->n_pulled++; break;
     case SL_TRACE_MERGED:

@@ -13,17 +13,26 @@
  * What a node remembers of its own doings: the last trace events as they were, and the last epochs in numbers. Two rings of fixed size; texts are made
  * when somebody asks. The line per epoch, the control socket and /metrics all read it.
  */
-enum { SL_JOURNAL_EVENTS = 1024, SL_JOURNAL_EPOCHS = 256, SL_NOTE_SIZE = 160 };
+enum { SL_JOURNAL_EVENTS = 1024, SL_JOURNAL_EPOCHS = 256, SL_NOTE_SIZE = 240, SL_LOSSES_MAX = 16, SL_STEPS_MAX = 16 };
 
 /* Phases of an epoch in their order; the time of each is that of its end. */
-enum sl_phase { SL_PHASE_FORM, SL_PHASE_TRAIN, SL_PHASE_COMMIT, SL_PHASE_OPEN, SL_PHASE_RESULT, SL_PHASE_PULL, SL_PHASES };
+enum sl_phase {
+    SL_PHASE_FORM, SL_PHASE_TRAIN, SL_PHASE_SHARE, SL_PHASE_COMMIT, SL_PHASE_OPEN, SL_PHASE_AUDIT, SL_PHASE_UNMASK, SL_PHASE_RESULT, SL_PHASE_PULL, SL_PHASES
+};
 
 const char *sl_phase_name(enum sl_phase phase);          /* "form" */
+
+/* How a cohort lost a member: SL_TRACE_REFUSED, _DROPPED, _BAD_SHARE, _DISPUTED, _BAD_AUDIT, _TOO_LARGE, _CONTRADICTION, _BAD_SECRET, _BAD_RESULT or _ACCUSED. */
+struct sl_loss { enum sl_trace_type how; uint8_t peer[32]; int64_t number; };
 
 struct sl_epoch_record {
     uint64_t epoch, begin_us;
     bool trained, in_cohort, is_initiator, has_aggregate, is_void;
     int64_t n_steps, n_members, n_pulled, n_merged, n_merged_members;
+    uint8_t initiator[32];                   /* who proposed the cohort; zero without one */
+    int64_t n_roster;                        /* members it began with */
+    uint32_t n_losses;
+    struct sl_loss losses[SL_LOSSES_MAX];    /* in the order in which they were noticed */
     int train_error;
     struct sl_score own;                     /* of the weights at the beginning of the epoch; n_rows 0 = not known */
     uint64_t phase_us[SL_PHASES];            /* since the beginning of the epoch; SL_NEVER: not reached */
@@ -42,6 +51,8 @@ struct sl_journal {
     bool has_open, has_ended;
     uint64_t bytes_sent, bytes_received, cpu_us;             /* when the last epoch was closed */
     uint64_t cohorts_completed, cohorts_void;                /* counted by their initiator, so that a network's sum counts each cohort once */
+    uint64_t losses[SL_TRACE_COUNT];         /* members lost to own cohorts, by how */
+    uint64_t drops[SL_STEPS_MAX];            /* of these the silent, by step (enum sl_session_step) */
 };
 
 void sl_journal_init(struct sl_journal *journal, const uint8_t own_id[32], uint64_t epoch_us);
@@ -66,6 +77,9 @@ const struct sl_trace_event *sl_journal_event(const struct sl_journal *journal, 
 void sl_journal_text(const struct sl_trace_event *event, char *text, size_t size);
 
 enum { SL_SHORT_ID_SIZE = 9 };
+
+/* Does a cohort lose a member by this event? */
+bool sl_journal_is_loss(enum sl_trace_type type);
 
 /* The first eight digits of an id: enough to tell the peers of one network apart. */
 void sl_short_id(const uint8_t id[32], char out[SL_SHORT_ID_SIZE]);

@@ -123,6 +123,28 @@ static void put_phases(FILE *file, const struct sl_journal *journal)
     put(file, "starling_epoch_cpu_seconds", GAUGE, "seconds", "Processor time of the last complete epoch.", (double)record->cpu_us / 1e6);
 }
 
+/* Whom the own cohorts lost: the silent by step, the others by what was wrong. */
+static void put_losses(FILE *file, const struct sl_journal *journal)
+{
+    static const char *const steps[] = {[1] = "shares", [3] = "commit", [5] = "open", [7] = "audit", [9] = "confirm", [10] = "unmask", [11] = "result"};
+    static const struct { enum sl_trace_type how; const char *name; } ways[] = {
+        {SL_TRACE_REFUSED, "refused"}, {SL_TRACE_BAD_SHARE, "bad_share"}, {SL_TRACE_DISPUTED, "disputed"}, {SL_TRACE_BAD_AUDIT, "bad_audit"},
+        {SL_TRACE_TOO_LARGE, "too_large"}, {SL_TRACE_CONTRADICTION, "contradiction"}, {SL_TRACE_BAD_SECRET, "bad_secret"}, {SL_TRACE_BAD_RESULT, "bad_result"}};
+    char labels[64];
+    put_head(file, "starling_members_dropped", COUNTER, NULL, "Members of own cohorts that fell silent, by the step at which they were left out.");
+    for (uint32_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        if (!steps[i]) continue;
+        snprintf(labels, sizeof labels, "{step=\"%s\"}", steps[i]);
+        put_sample(file, "starling_members_dropped", COUNTER, labels, (double)journal->drops[i]);
+    }
+    put_head(file, "starling_members_excluded", COUNTER, NULL, "Members of own cohorts that were left out for another cause than silence.");
+    for (uint32_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        snprintf(labels, sizeof labels, "{cause=\"%s\"}", ways[i].name);
+        put_sample(file, "starling_members_excluded", COUNTER, labels, (double)journal->losses[ways[i].how]);
+    }
+    put(file, "starling_evidence_made", COUNTER, NULL, "Proofs of a broken rule that this node made.", (double)journal->losses[SL_TRACE_ACCUSED]);
+}
+
 static void put_directions(FILE *file, const char *name, const char *unit, const char *help, uint64_t sent, uint64_t received)
 {
     put_head(file, name, COUNTER, unit, help);
@@ -232,6 +254,7 @@ void sl_metrics_write(FILE *file, const struct sl_glance *glance)
     put_epochs(file, glance, &status);
     put_score(file, glance, &status);
     put_phases(file, glance->journal);
+    put_losses(file, glance->journal);
     put_traffic(file, glance, &status);
     put_overlay(file, &status);
     put_peers(file, glance, &status);

@@ -30,7 +30,8 @@ def peer(identity, **more):
 
 EPOCH = {"epoch": 12, "begin": 1700000000.5, "steps": 50, "cohort": 8, "initiator": False, "aggregate": True, "void": False, "pulled": 1, "merged": 2,
          "merged_members": 16, "own_score": 0.875, "bytes_sent": 2048, "bytes_received": 1024, "cpu_ms": 10.5,
-         "seconds": {"form": 0.1, "train": 1.0, "commit": 1.1, "open": 1.2, "result": 1.3, "pull": None}, "note": ""}
+         "seconds": {"form": 0.1, "train": 1.0, "commit": 1.1, "open": 1.2, "result": 1.3, "pull": None, "share": 1.05, "audit": None, "unmask": 1.25}, "note": "",
+         "proposer": B, "roster": 9, "lost": [{"peer": A, "how": "DROPPED", "text": "dropped 3f2a0000: silent at committing"}]}
 STATUS = {"node": {"id": A, "name": "ward 7", "address": None, "listen": "0.0.0.0:7400", "directory": "/n1", "version": "0.2.0", "pid": 7, "uptime_s": 200.0},
           "network": {"id": B, "name": "birds", "admission": "invite", "epoch_length_s": 60.0},
           "health": {"healthy": True, "reason": None, "warnings": []},
@@ -188,9 +189,18 @@ class Forms(Stage):
         self.assertEqual(len(rows), 2)
         epoch = self.starling("--dump", "epochs").stdout.rstrip("\n").split("\t")
         self.assertEqual(epoch, ["12", "1700000000.5", "50", "8", "yes", "no", "1", "2", "16", "0.875",
-                                 "0.1", "1", "1.1", "1.2", "1.3", "-", "2048", "1024", "10.5", "-"])
+                                 "0.1", "1", "1.1", "1.2", "1.3", "-", "2048", "1024", "10.5", "-", "1.05", "-", "1.25", B, "9"])
         values = dict(line.split("\t") for line in self.starling("--dump", "status").stdout.splitlines())
         self.assertEqual((values["node.id"], values["cohorts.success"], values["peers.view_covers"]), (A, "0.8", "yes"))
+
+    def test_an_epoch_tells_its_cohort_in_words(self):
+        self.play()
+        self.assertIn(" 8 of 9 ", self.starling("epochs").stdout)
+        text = self.starling("epochs", "12").stdout
+        for words in ("proposed by   " + B[:8], "9 at the beginning, 8 in the sum", "lost          dropped 3f2a0000: silent at committing", "share 1.05"):
+            self.assertIn(words, text)
+        self.assertEqual(json.loads(self.starling("--json", "epochs", "12").stdout)["data"], EPOCH)
+        self.assertIn("remembers no such epoch", self.starling("epochs", "13", code=4).stderr)
 
     def test_json_is_one_object_in_a_line(self):
         self.play()

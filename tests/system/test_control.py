@@ -23,7 +23,7 @@ STATUS = ["node", "network", "health", "epoch", "model", "cohorts", "peers", "pr
 PEER = ["id", "name", "address", "direction", "state", "heard_ago_s", "linked_s", "rtt_ms", "epoch", "reputation", "bytes_sent", "bytes_received",
         "refused", "expires"]
 EPOCH_KEYS = ["epoch", "begin", "steps", "cohort", "initiator", "aggregate", "void", "pulled", "merged", "merged_members", "own_score", "bytes_sent",
-              "bytes_received", "cpu_ms", "seconds", "note"]
+              "bytes_received", "cpu_ms", "seconds", "note", "proposer", "roster", "lost"]
 
 
 def free_port():
@@ -136,11 +136,14 @@ class Network(unittest.TestCase):
         self.assertEqual(list(epochs[0]), EPOCH_KEYS)
         numbers = [epoch["epoch"] for epoch in epochs]
         self.assertEqual(numbers, list(range(numbers[0], numbers[0] + 3)))
-        self.assertEqual(list(epochs[0]["seconds"]), ["form", "train", "commit", "open", "result", "pull"])
+        self.assertEqual(list(epochs[0]["seconds"]), ["form", "train", "share", "commit", "open", "audit", "unmask", "result", "pull"])
         merged = [epoch for epoch in ask(self.node, "epochs", n=256)[0]["epochs"] if epoch["merged"]]
         self.assertTrue(merged)
         self.assertTrue(0 < merged[0]["seconds"]["pull"] <= 0.6)
         self.assertGreater(merged[0]["bytes_sent"], 0)
+        shared = [epoch for epoch in ask(self.node, "epochs", n=256)[0]["epochs"] if epoch["aggregate"]]
+        self.assertRegex(shared[0]["proposer"], "^[0-9a-f]{64}$")
+        self.assertEqual(shared[0]["roster"], shared[0]["cohort"] + len({loss["peer"] for loss in shared[0]["lost"]}))
         for wrong in (0, 257, -1, "3", 1.5):
             self.assertEqual(ask(self.node, "epochs", n=wrong)[1], "bad_request")
 

@@ -60,7 +60,7 @@ Test(journal, an_epoch_is_told_with_its_phases_and_totals)
     cr_assert_eq(record->n_members, 4, "the aggregate's, not the roster's");
     cr_assert_eq(record->n_pulled, 1);
     cr_assert_eq(record->n_merged_members, 8);
-    uint64_t expected[SL_PHASES] = {100000, 20000, 200000, 300000, 400000, 900000};
+    uint64_t expected[SL_PHASES] = {100000, 20000, SL_NEVER, 200000, 300000, SL_NEVER, SL_NEVER, 400000, 900000};
     for (uint32_t i = 0; i < SL_PHASES; i++) cr_expect_eq(record->phase_us[i], expected[i], "%s", sl_phase_name(i));
     cr_assert_eq(record->bytes_sent, 100);
     cr_assert_eq(record->cpu_us, 1234);
@@ -97,6 +97,65 @@ Test(journal, the_note_names_who_was_missing_and_not_what_came_of_it)
 
     cr_assert_not_null(strstr(record->note, "abcd0000"), "%s", record->note);
     cr_assert_eq(journal->cohorts_void, 1);
+}
+
+Test(journal, a_cohort_that_lost_members_is_told_from_who_proposed_it_to_who_was_left_out_and_why)
+{
+    struct sl_status status = {.peers_live = 6};
+    static const uint8_t liar_id[32] = {0x11, 0x12};
+    add(SL_TRACE_EPOCH, 7, 0, NULL, 0, 0);
+    add(SL_TRACE_ROSTER, 7, 10, other_id, 6, 0);
+    add(SL_TRACE_AGREED, 7, 20, NULL, 6, 0);
+    add(SL_TRACE_DROPPED, 7, 30, other_id, 3, 0);
+    add(SL_TRACE_AUDITED, 7, 40, NULL, 0, 0);
+    add(SL_TRACE_TOO_LARGE, 7, 45, liar_id, 5000, 0);
+    add(SL_TRACE_UNMASKED, 7, 50, NULL, 0, 0);
+    add(SL_TRACE_AGGREGATE, 7, 60, NULL, 4, 4);
+
+    const struct sl_epoch_record *record = end_epoch(7, &status, 0);
+
+    cr_assert_arr_eq(record->initiator, other_id, 32);
+    cr_assert_eq(record->n_roster, 6);
+    cr_assert_eq(record->n_members, 4);
+    cr_assert_eq(record->n_losses, 2);
+    cr_assert_eq(record->losses[0].how, SL_TRACE_DROPPED);
+    cr_assert_eq(record->losses[0].number, 3);
+    cr_assert_arr_eq(record->losses[1].peer, liar_id, 32);
+    cr_assert_not_null(strstr(record->note, "dropped abcd0000: silent at committing"), "%s", record->note);
+    cr_assert_not_null(strstr(record->note, "; excluded 11120000"), "%s", record->note);
+    cr_assert_eq(record->phase_us[SL_PHASE_SHARE], 20);
+    cr_assert_eq(record->phase_us[SL_PHASE_AUDIT], 40);
+    cr_assert_eq(record->phase_us[SL_PHASE_UNMASK], 50);
+    cr_assert_eq(journal->drops[3], 1);
+    cr_assert_eq(journal->losses[SL_TRACE_TOO_LARGE], 1);
+}
+
+Test(journal, a_void_cohort_names_first_whom_it_lost)
+{
+    struct sl_status status = {.peers_live = 6};
+    add(SL_TRACE_EPOCH, 7, 0, NULL, 0, 0);
+    add(SL_TRACE_ROSTER, 7, 1, own_id, 4, 0);
+    add(SL_TRACE_DROPPED, 7, 2, other_id, 5, 0);
+    add(SL_TRACE_VOID_ALONE, 7, 3, NULL, 5, 0);
+    add(SL_TRACE_NOT_MERGED, 7, 4, NULL, 0, 1);
+
+    const struct sl_epoch_record *record = end_epoch(7, &status, 0);
+
+    cr_assert(record->is_void);
+    cr_assert_str_eq(record->note, "dropped abcd0000: silent at opening; cohort void at opening: too few members left");
+}
+
+Test(journal, more_losses_than_it_has_room_for_are_counted_all_the_same)
+{
+    struct sl_status status = {.peers_live = 6};
+    add(SL_TRACE_EPOCH, 7, 0, NULL, 0, 0);
+    for (int64_t i = 0; i < 3 * SL_LOSSES_MAX; i++) add(SL_TRACE_DROPPED, 7, 2, other_id, i, 0);
+
+    const struct sl_epoch_record *record = end_epoch(7, &status, 0);
+
+    cr_assert_eq(record->n_losses, SL_LOSSES_MAX);
+    cr_assert_eq(journal->losses[SL_TRACE_DROPPED], 3 * SL_LOSSES_MAX);
+    cr_assert_eq(strlen(record->note), SL_NOTE_SIZE - 1);
 }
 
 Test(journal, a_lonely_node_says_so_but_a_full_disk_goes_first)
