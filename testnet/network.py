@@ -17,6 +17,7 @@ STOP_SECONDS = 15
 NO_END = 10 ** 9                             # epochs of a node that runs until it is told to stop: with a number it leaves a summary
 LOG_LINES_SHOWN = 8
 EPOCH_LINE = re.compile(r"^\[ *[0-9.]+s\] epoch (\d+): (?!- )(.*)$")
+STRUCK_LINE = re.compile(r"^ADVERSARY: \S+ struck (\d+) times$")
 ALARM_LINE = re.compile(r"^\[ *[0-9.]+s\] ((?:STALLED|UNHEALTHY|DISK): .*)$")
 
 
@@ -31,6 +32,7 @@ class Node:
         self.fresh = []                      # (epoch, words) of lines that nobody has taken yet
         self.newest = 0                      # the newest epoch with a line
         self.alarm, self.alarm_epoch = None, 0
+        self.strikes = 0                     # of a node that lies, told when it stops
 
     def start(self, words, hold):
         """Starts `words`; its entry for the state file."""
@@ -64,6 +66,9 @@ class Node:
             if match:
                 self.newest = max(self.newest, int(match.group(1)))
                 self.fresh.append((int(match.group(1)), match.group(2)))
+            struck = STRUCK_LINE.match(line)
+            if struck:
+                self.strikes += int(struck.group(1))
             alarm = ALARM_LINE.match(line)
             if alarm:
                 self.alarm, self.alarm_epoch = alarm.group(1), self.newest
@@ -181,7 +186,9 @@ class Network:
         epochs = self.epochs_left()
         if epochs < 1:
             return False
-        words = [self.programs.daemon, node.folder, "--epochs", str(epochs)] + (["--hold"] if hold else []) + (["-v"] if self.facts["verbose"] else [])
+        attack = self.entry(node).get("attack")          # a node that was added later has none
+        program = [self.programs.adversary, "--attack", attack] if attack else [self.programs.daemon]
+        words = program + [node.folder, "--epochs", str(epochs)] + (["--hold"] if hold else []) + (["-v"] if self.facts["verbose"] else [])
         if self.wires:
             words = ["ip", "netns", "exec", self.wires.name(node.number)] + words
         with interrupts.held():

@@ -13,7 +13,7 @@ from state import State, is_running
 
 FOLDER = os.path.join(os.path.expanduser("~"), ".cache", "starling-testnet")
 NETWORK, DEMO = os.path.join(FOLDER, "net"), os.path.join(FOLDER, "demo")
-NO_ATTACK = "--attack is not part of this version: there is no program yet that lies to its peers on purpose; faults of honest nodes are in `--scenario`"
+ATTACK = re.compile(r"^([a-z0-9-]+):(\d{1,4})$")
 
 # More time than usual to find a cohort: a first look at Starling may happen on a machine that is busy.
 DEMO_SET = ["train.steps=200", "train.lr=0.1", "train.batch=64", "phase.formation=0.3"]
@@ -44,7 +44,8 @@ def add_network(parser, n_required=True):
     parser.add_argument("--netns", action="store_true", help="a network namespace per node, whose wires can be cut; needs root")
     parser.add_argument("--drop", type=float, default=0, metavar="SHARE", help="share of all packets that is lost, from the beginning; implies --netns")
     parser.add_argument("--delay", metavar="TIME", help="delay of every packet, like 40ms; implies --netns and needs the kernel's netem")
-    parser.add_argument("--attack", help=argparse.SUPPRESS)
+    parser.add_argument("--attack", action="append", default=[], metavar="NAME:COUNT",
+                        help="the last COUNT nodes lie to their peers in this way; may be given again; a wrong NAME lists all")
 
 
 def add_common(parser, folder=NETWORK, which="new or empty"):
@@ -89,7 +90,7 @@ def demo_options(words):
     arguments = parser.parse_args(words)
     chosen = {"nodes": 8, "data": "fashion-mnist", "split": "dirichlet:0.5", "model": "mlp:64", "aggregator": None, "test": None, "label": "last",
               "scale": "divide:255", "impute": None, "set": DEMO_SET, "netns": False, "drop": 0,
-              "delay": None, "attack": None, "scenario": None, "kill_every": None, "json": False}
+              "delay": None, "attack": [], "scenario": None, "kill_every": None, "json": False}
     for key, value in chosen.items():
         setattr(arguments, key, value)
     return check_network(arguments, may_replace=True)
@@ -98,20 +99,32 @@ def demo_options(words):
 def check_network(arguments, may_replace=False):
     arguments.dir = os.path.abspath(arguments.dir)
     arguments.epoch_seconds = seconds_of("--epoch-length", arguments.epoch_length)
-    if arguments.attack:
-        raise Refusal(NO_ATTACK)
     if not 1 <= arguments.nodes <= 1024:
         raise Refusal("-n must be 1 to 1024")
     if arguments.epochs is not None and arguments.epochs < 1:
         raise Refusal("--epochs must be 1 or more")
     if not 0 <= arguments.drop <= 1:
         raise Refusal(f"--drop {arguments.drop}: must be a share from 0 to 1, such as 0.02")
+    arguments.liars = liars_from(arguments.attack, arguments.nodes)
     arguments.scenario = os.path.abspath(arguments.scenario) if arguments.scenario else None
     arguments.plan = plan_from(vars(arguments), arguments.nodes, arguments.epochs, arguments.epoch_seconds)
     check_isolation(arguments)
     check_words(arguments)
     check_folder(arguments.dir, may_replace)
     return arguments
+
+
+def liars_from(attacks, n_nodes):
+    """By node number: what it does. The last nodes lie, those of the first attack with the lowest numbers among them."""
+    names = []
+    for attack in attacks:
+        match = ATTACK.match(attack)
+        if not match or int(match.group(2)) < 1:
+            raise Refusal(f"--attack {attack}: must be NAME:COUNT, like vanish-open:2")
+        names += [match.group(1)] * int(match.group(2))
+    if len(names) >= n_nodes:
+        raise Refusal(f"--attack: {len(names)} of {n_nodes} nodes would lie; at least one must be honest")
+    return {n_nodes - len(names) + place: name for place, name in enumerate(names)}
 
 
 def plan_from(settings, n_nodes, n_epochs, epoch_seconds):

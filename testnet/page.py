@@ -74,6 +74,13 @@ class Page:
         return ('<p class="banner"><strong>Privacy: off.</strong> No formal promise beyond the masks that hide a single model inside its cohort’s sum. '
                 'What nodes publish over many epochs tells about their rows.</p>')
 
+    def attack(self):
+        liars = self.report.get("attack")
+        if not liars:
+            return ""
+        words = ", ".join(f"{liar['node']} ({liar['name']}, struck {liar['strikes']} times)" for liar in liars)
+        return f'<p class="banner"><strong>Under attack.</strong> These nodes lied to their peers on purpose: {html.escape(words)}. The score leaves them out.</p>'
+
     def troubles(self):
         words = [f"{death['node']} died: {death['how']}." for death in self.report.get("died", [])]
         words += [f"{stall['node']} is stalled: {stall['reason']}" for stall in self.report.get("stalled", [])]
@@ -264,7 +271,7 @@ class Page:
     def how(self):
         names = {"data": "data", "test": "test data", "split": "split", "model": "model", "scale": "scaling", "aggregator": "merge rule",
                  "epoch_length": "epoch", "seed": "seed", "set": "options", "scenario": "scenario", "kill_every": "kill every", "drop": "packets lost",
-                 "delay": "delay"}
+                 "delay": "delay", "attack": "attack"}
         lines = [(words, self.settings.get(key)) for key, words in names.items()]
         lines = [(words, " ".join(value) if isinstance(value, list) else str(value)) for words, value in lines if value]
         shown = "".join(f"<dt>{words}</dt><dd>{html.escape(value)}</dd>" for words, value in lines)
@@ -276,7 +283,7 @@ class Page:
                 "faults; the order in which processes run differs, so figures agree but are not equal.</p></section>")
 
     def render(self):
-        body = [self.header(), self.privacy(), self.troubles(), self.cards(), self.learning(), self.nodes(),
+        body = [self.header(), self.privacy(), self.attack(), self.troubles(), self.cards(), self.learning(), self.nodes(),
                 f'<div class="pair">{self.traffic()}{self.cohorts()}</div>', self.phases(), self.deeds(), self.how()]
         return ('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
                 f"<title>Starling: {html.escape(self.title())}</title><style>{self.style}</style></head><body><main>"

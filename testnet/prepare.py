@@ -69,14 +69,14 @@ def count(path, classify):
 def first_facts(arguments, words, programs, data, tag):
     """What the state file begins with."""
     nodes = [{"name": f"n{number:03d}", "address": listen_of(os.path.join(arguments.dir, f"n{number:03d}")), "pid": None, "started": None, "boot": "",
-              "paused": False, "ended": None, "starts": 0, "data": data[number]} for number in range(arguments.nodes)]
+              "paused": False, "ended": None, "starts": 0, "data": data[number], "attack": arguments.liars.get(number)} for number in range(arguments.nodes)]
     return {"command": words, "made": int(time.time()), "stopped": None, "build": programs.folder, "verbose": bool(arguments.verbose),
             "epoch_seconds": arguments.epoch_seconds, "epochs": arguments.epochs or 0, "begin": 0, "first_epoch": 0, "tag": tag, "faults": {},
             "deeds": [], "nodes": nodes, "started_s": time.time(),
             "settings": {"data": arguments.data, "split": arguments.split, "model": arguments.model, "scale": arguments.scale,
                          "aggregator": arguments.aggregator or "mean", "epoch_length": arguments.epoch_length, "seed": arguments.seed,
                          "set": list(arguments.set), "test": arguments.test, "scenario": arguments.scenario, "kill_every": arguments.kill_every,
-                         "drop": arguments.drop, "delay": arguments.delay, "score": "rmse" if is_regression(arguments) else "accuracy"}}
+                         "drop": arguments.drop, "delay": arguments.delay, "attack": list(arguments.attack), "score": "rmse" if is_regression(arguments) else "accuracy"}}
 
 
 def listen_of(folder):

@@ -11,6 +11,7 @@ DURATION = re.compile(r"^(\d+(?:\.\d+)?)(us|ms|s|m|h)$")
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 CLIENT = "tools/starling"                    # only `add` needs it
 TARGETS = ["src/starlingd", "tools/starling-sim"]
+ADVERSARY = "tests/system/starlingd-adversary"           # only `--attack` needs it
 
 
 class Refusal(Exception):
@@ -28,6 +29,7 @@ class Programs:
         self.folder = folder
         self.daemon, self.simulator = (os.path.join(folder, target) for target in TARGETS)
         self.client = os.path.join(folder, CLIENT)
+        self.adversary = os.path.join(folder, ADVERSARY)
 
     def need_client(self):
         """The path of starling, built if it can be."""
@@ -36,6 +38,15 @@ class Programs:
                 raise Refusal(f"{self.client} is not there: new nodes join by invitation, and `starling` writes the invites", 1)
             call(["ninja", "-C", self.folder, CLIENT], "the build of starling")
         return self.client
+
+    def need_adversary(self):
+        """The attacks that starlingd-adversary knows, by name; it is built if it can be."""
+        if not os.path.exists(self.adversary):
+            if not os.path.exists(os.path.join(self.folder, "build.ninja")):
+                raise Refusal(f"{self.adversary} is not there: it is the program that lies to its peers on purpose, for --attack", 1)
+            call(["ninja", "-C", self.folder, ADVERSARY], "the build of starlingd-adversary")
+        lines = call([self.adversary, "--attacks"], "starlingd-adversary --attacks").splitlines()
+        return dict(line.split(None, 1) for line in lines if line.strip())
 
     def missing(self):
         return [path for path in (self.daemon, self.simulator) if not os.path.exists(path)]

@@ -45,6 +45,8 @@ def node_entry(network, node, summary, score):
     facts["name"] = node.name
     if entry.get("data"):
         facts.update(rows=entry["data"]["rows"], classes=entry["data"]["classes"])
+    if entry.get("attack"):
+        facts["attack"] = entry["attack"]
     if entry["starts"] > 1:
         facts["starts"] = entry["starts"]
     return facts
@@ -89,13 +91,27 @@ def cohorts_of(summaries, n_living):
     return {key: sum(summary[f"cohorts_{key}"] for summary in summaries.values()) for key in ("completed", "void")}
 
 
+def attack_text(liars):
+    """liars: by node number, what each does."""
+    names = sorted(set(liars.values()))
+    what = ", ".join(f"{list(liars.values()).count(name)} x {name}" for name in names)
+    return f"ATTACK: {len(liars)} of these nodes lie to their peers on purpose ({what}); what is reported of learning is that of the others"
+
+
+def attack_of(network):
+    """None, or what the liars did."""
+    liars = [(node, network.entry(node).get("attack")) for node in network.nodes if network.entry(node).get("attack")]
+    return [{"node": node.name, "name": name, "strikes": node.strikes} for node, name in liars] or None
+
+
 def collect(network, gatherer, wall_seconds):
     summaries = read_summaries(network)
     fill_last(network, gatherer, summaries)
     living = counts_of_the_living(network, gatherer)
     counts = list(summaries.values()) + living
     facts, score = network.facts, network.facts["settings"]["score"]
-    known = [summary[score] for summary in summaries.values() if summary[score] is not None]
+    liars = {node.name for node in network.nodes if network.entry(node).get("attack")}
+    known = [summary[score] for name, summary in summaries.items() if summary[score] is not None and name not in liars]
     report = {
         "schema_version": 1,
         score: spread(known, high_is_good=score == "accuracy"),
@@ -110,6 +126,9 @@ def collect(network, gatherer, wall_seconds):
                 "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
                 "settings": facts["settings"], "deeds": facts["deeds"]},
     }
+    attack = attack_of(network)
+    if attack:
+        report["attack"] = attack
     if living:
         report["running"] = len(living)
     died = [{"node": node.name, "how": network.death(node)} for node in network.nodes if network.death(node)]
@@ -147,6 +166,9 @@ def tell(network, report, path, say):
     for stall in report.get("stalled", []):
         say(f"{stall['node']} is STALLED: {stall['reason']}")
 
+    if report.get("attack"):
+        say(attack_text({liar["node"]: liar["name"] for liar in report["attack"]}))
+        say("they struck: " + ", ".join(f"{liar['node']} {liar['strikes']} times" for liar in report["attack"]))
     score = report["run"]["settings"]["score"]
     numbers = report[score]
     if numbers["mean"] is not None:

@@ -25,12 +25,20 @@ SCRIPT = "testnet/testnet"
 def make_network(arguments, words, say):
     """The folder of a network that has not been started."""
     programs = find_programs(arguments.build)
+    check_attacks(arguments, programs)
     was_there = os.path.isdir(arguments.dir)
     try:
         return fill_folder(arguments, words, programs, say)
     except BaseException:                    # no state file yet: nothing would know what to do with a half-made folder
         empty_folder(arguments.dir, was_there)
         raise
+
+
+def check_attacks(arguments, programs):
+    known = programs.need_adversary() if arguments.liars else {}
+    unknown = next((name for name in arguments.liars.values() if name not in known), None)
+    if unknown:
+        raise Refusal(f"--attack: there is no attack '{unknown}'; there are: {', '.join(known)}")
 
 
 def empty_folder(folder, stays):
@@ -56,6 +64,8 @@ def fill_folder(arguments, words, programs, say):
     if arguments.delay:
         facts["faults"]["delay"] = options.seconds_of("--delay", arguments.delay)
     say(PRIVACY)
+    if arguments.liars:
+        say(report.attack_text(arguments.liars))
     return Network(arguments.dir, facts)
 
 

@@ -79,6 +79,7 @@ void report_write_json(const struct report *report, FILE *file)
     for (uint32_t i = 0; i < report->n_nodes; i++) write_node(report, i, file);
     fprintf(file, "],\"cohorts\":{\"completed\":%" PRIu64 ",\"void\":%" PRIu64 "},\"node_epochs\":{\"with_aggregate\":%" PRIu64 ",\"total\":%" PRIu64 "},",
             report->cohorts_completed, report->cohorts_void, with_aggregate, total);
+    if (report->more_json) report->more_json(report->more_context, file);
     if (report->trace_hash) fprintf(file, "\"trace_hash\":\"%s\",", report->trace_hash);
     fprintf(file, "\"rss_max_bytes\":%" PRIu64 ",", report->rss_max_bytes);
     write_number(file, "cpu_s", report->cpu_s, ",");
@@ -112,6 +113,7 @@ void report_write_table(const struct report *report, FILE *file)
         fprintf(file, "%-12s mean %.4f   worst tenth %.4f   on the rows each node keeps back\n", regresses ? "own rmse" : "own accuracy",
                 own.mean, own.worst_tenth);
     if (bytes > 0) write_exchange(report, bytes, checks, file);
+    if (report->more_lines) report->more_lines(report->more_context, file);
     fprintf(file, "%-12s %.2f s CPU, %.2f s wall, %.1f MB memory at most\n", "process", report->cpu_s, report->wall_s, (double)report->rss_max_bytes / 1e6);
     if (report->trace_hash) fprintf(file, "%s\n", report->trace_hash);
 }

@@ -23,6 +23,9 @@ struct report {
     uint64_t means_checked, means_skipped;   /* aggregates compared with the plain mean of their members */
     double cpu_s, wall_s;
     uint64_t rss_max_bytes;                  /* of the process */
+    void (*more_json)(const void *context, FILE *file);      /* members of the object before the costs, each with a comma behind it; NULL: none */
+    void (*more_lines)(const void *context, FILE *file);
+    const void *more_context;
     const char *trace_hash;                  /* 64 digits, or NULL */
 };
 

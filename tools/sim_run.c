@@ -12,6 +12,7 @@
 
 #include "base/rng.h"
 #include "sim/sim.h"
+#include "sim_attack.h"
 #include "sim_report.h"
 #include "sim_world.h"
 #include "starling/error.h"
@@ -39,6 +40,7 @@ static const char usage[] =
     "  --local              every node learns alone, for comparison\n"
     "  --seed S             default 1; the same seed gives the same run\n"
     "  --scenario FILE      what goes wrong and when, one line each: at 120s partition 0.5\n"
+    "  --attack NAME:COUNT  the last COUNT nodes lie in this way; may be given again. A wrong NAME lists all\n"
     "  --set KEY=VALUE      any option of a node or network, such as train.steps=30; may be given again\n"
     "  --every K            show progress every K epochs (default: a tenth of them)\n"
     "  --json               print nothing but the report, as JSON\n"
@@ -53,6 +55,7 @@ struct run {
     struct wish wish;
     struct world world;
     struct sl_sim *sim;
+    struct attacks attacks;
     float *alone;                /* weights of all nodes where each learns alone */
     struct report report;
     char hash[65], command[1024];
@@ -127,6 +130,18 @@ static int take_text(int argc, char **argv, int *at, struct wish *wish)
     return 1;
 }
 
+/* As the above. */
+static int take_attack(int argc, char **argv, int *at, struct wish *wish)
+{
+    const char *value;
+    char why[1024];
+    if (!take_option(argc, argv, at, "--attack", &value)) return 0;
+    if (!value) return refuse("--attack", "NAME:COUNT");
+    if (attack_parse(value, wish->attacks, &wish->n_attacks, why, sizeof why)) return 1;
+    fprintf(stderr, "run: --attack %s: %s\n", value, why);
+    return EXIT_ARGUMENTS;
+}
+
 static bool take_flag(const char *word, struct wish *wish)
 {
     const struct { const char *name; bool *to; } flags[] = {
@@ -144,7 +159,9 @@ static int check_wish(const struct wish *wish)
 {
     if (!wish->data && !wish->stub_dim) return refuse("the simulation", "data: --data PATH, or --stub D for nodes without data");
     if (wish->data && wish->stub_dim) return refuse("the simulation", "either --data or --stub, not both");
-    if (wish->local && (wish->scenario || wish->trace || wish->trace_hash))
+    if (wish->n_attacks > 0 && attack_count(wish->attacks, wish->n_attacks) >= wish->n_nodes)
+        return refuse("--attack", "at least one honest node among --nodes");
+    if (wish->local && (wish->scenario || wish->trace || wish->trace_hash || wish->n_attacks > 0))
         return refuse("--local", "to stand alone: there is no network to trace or to break");
     return 0;
 }
@@ -156,6 +173,7 @@ static int parse(int argc, char **argv, struct wish *wish)
     for (int at = 1; at < argc; at++) {
         int taken = take_number(argc, argv, &at, &numbers);
         if (taken == 0) taken = take_text(argc, argv, &at, wish);
+        if (taken == 0) taken = take_attack(argc, argv, &at, wish);
         if (taken == 0) taken = take_flag(argv[at], wish);
         if (taken == 0) {
             fprintf(stderr, "run: '%s' is not an option\n\n%s", argv[at], usage);
@@ -223,6 +241,9 @@ static void print_settings(const struct run *run)
     if (!wish->local)
         printf("cohorts of %" PRIu32 " (%" PRIu32 " to %" PRIu32 "), %" PRIu32 " aggregates pulled, merged by %s\n", config->cohort_size,
                config->cohort_min_size, config->cohort_max_size, config->merge_pulls, config->merge_rule);
+    for (uint32_t i = 0; i < wish->n_attacks; i++)
+        printf("%s\"%s\" on %" PRIu32 " nodes: %s\n", i == 0 ? "ATTACK " : "       ", sl_adversary_name(wish->attacks[i].adversary), wish->attacks[i].count,
+               sl_adversary_summary(wish->attacks[i].adversary));
     printf("\n");
 }
 
@@ -309,6 +330,10 @@ static void collect(struct run *run, double cpu_s)
         node->bytes_sent = status.bytes_sent;
         node->bytes_received = status.bytes_received;
         node->signature_checks = status.signature_checks;
+        if (run->wish.n_attacks > 0 && !attacks_is_liar(&run->attacks, i)) {
+            run->attacks.honest_epochs += status.epochs_seen;
+            run->attacks.honest_with_aggregate += status.epochs_with_aggregate;
+        }
         node->cpu_s = busy_ns > 0 ? (double)busy_ns / 1e9 : cpu_s / run->wish.n_nodes;
     }
 }
@@ -320,25 +345,39 @@ static bool somebody_merged(const struct run *run)
     return false;
 }
 
+static bool make_attacks(struct run *run)
+{
+    const struct wish *wish = &run->wish;
+    run->attacks = (struct attacks){.wishes = wish->attacks, .n_wishes = wish->n_attacks, .n_nodes = wish->n_nodes,
+                                    .n_liars = attack_count(wish->attacks, wish->n_attacks)};
+    return wish->n_attacks == 0 || attacks_make(&run->attacks, &run->world.config, run->world.dim, wish->seed);
+}
+
 static int run_together(struct run *run)
 {
     char why[512];
     const struct wish *wish = &run->wish;
+    if (!make_attacks(run)) {
+        fprintf(stderr, "run: memory is too short for the liars\n");
+        return EXIT_FAILED;
+    }
     struct sl_sim_options options = {
         .seed = wish->seed, .n_nodes = wish->n_nodes, .config = &run->world.config, .model = run->world.model, .trainers = run->world.trainers,
         .scenario = wish->scenario ? &run->world.scenario : NULL, .check = true, .hash = wish->trace_hash,
         .stopwatch_ns = wish->n_nodes <= MEASURED_NODES_MAX ? cpu_ns : NULL,
-        .listen = wish->trace ? hear : NULL, .listen_context = run,
+        .listen = wish->trace ? hear : NULL, .listen_context = run, .taps = run->attacks.taps,
     };
     run->sim = sl_sim_new(&options, why, sizeof why);
     if (!run->sim) {
         fprintf(stderr, "run: %s\n", why);
         return EXIT_FAILED;
     }
+    if (run->attacks.census) sl_census_watch(run->attacks.census, run->sim);
     uint64_t epoch_us = run->world.config.epoch_us;
     for (uint32_t epoch = 1; epoch <= wish->n_epochs; epoch++) {
         int error = sl_sim_run(run->sim, (epoch + 1) * epoch_us);
         if (error) return tell_failure(run, error);
+        if (run->attacks.census) sl_census_epoch(run->attacks.census, epoch);
         bool is_shown = !wish->json && (epoch % wish->every == 0 || epoch == wish->n_epochs);
         if (is_shown) print_progress(run, epoch, simulated_weights);
     }
@@ -426,6 +465,11 @@ static int simulate(struct run *run)
     if (code) return code;
 
     measure_process(run, began_s);
+    if (run->wish.n_attacks > 0) {
+        run->report.more_json = attacks_write_json;
+        run->report.more_lines = attacks_write_lines;
+        run->report.more_context = &run->attacks;
+    }
     if (run->wish.trace_hash) write_hash(run);
     if (run->wish.json) report_write_json(&run->report, stdout);
     else report_write_table(&run->report, stdout);
@@ -446,6 +490,7 @@ int sim_run(int argc, char **argv)
     remember_command(argc, argv, run.command, sizeof run.command);
     code = simulate(&run);
     sl_sim_destroy(&run.sim);
+    attacks_finish(&run.attacks);
     world_finish(&run.world);
     free(run.alone);
     free(run.report.nodes);

@@ -10,6 +10,7 @@
 #include "data/dataset.h"
 #include "sim/scenario.h"
 #include "sim/stub.h"
+#include "sim_attack.h"
 #include "starling/config.h"
 #include "starling/model.h"
 #include "starling/trainer.h"
@@ -23,6 +24,8 @@ struct wish {
     uint32_t n_settings, n_nodes, stub_dim, n_epochs, every;
     uint64_t seed;
     bool json, trace, trace_hash, local;
+    struct attack_wish attacks[ATTACKS_MAX];
+    uint32_t n_attacks;
 };
 
 /* Everything a simulation needs, made from the wish: configuration, model, data, who owns which rows, trainers. */
