@@ -15,8 +15,8 @@ AGGREGATE = re.compile(r", aggregate of (\d+) members")
 MERGED = re.compile(r", merged (\d+) aggregate")
 MERGED_MEMBERS = re.compile(r", merged \d+ aggregates? of (\d+) members")
 PEERS = re.compile(r"(\d+) peers? reachable")
-PHASES = ["form", "train", "commit", "open", "result", "pull"]
-FIELDS = ["own_score", "steps", "cohort", "aggregate", "void", "merged", "merged_members", "peers", "bytes_sent", "bytes_received", "cpu_ms", "seconds"]
+FIELDS = ["own_score", "steps", "cohort", "aggregate", "void", "merged", "merged_members", "peers", "bytes_sent", "bytes_received", "cpu_ms", "seconds",
+          "roster", "lost"]
 EPOCHS_KEPT = 256                            # that many a node remembers
 
 

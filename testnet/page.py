@@ -9,8 +9,14 @@ from charts import LABEL_SPACE, Plot, dot, strip
 from live import size_text
 
 WIDE, HALF = 1040, 500
-PHASES = [("form", "finding a cohort"), ("train", "training"), ("commit", "masked sums"), ("open", "opening"), ("result", "signing the result"),
+PHASES = [("form", "finding a cohort"), ("train", "training"), ("commit", "masked sums"), ("open", "opening"), ("audit", "auditing"),
+          ("unmask", "taking masks off"), ("result", "signing the result"),
           ("pull", "pulling aggregates until the end")]
+
+LOSSES = {"REFUSED": "contributed nothing and said why", "DROPPED": "fell silent", "BAD_SHARE": "dealt a share that does not fit what it signed",
+          "DISPUTED": "disagreed with a partner on a key", "BAD_AUDIT": "sent an audit that does not fit its vector", "TOO_LARGE": "contributed too large a vector",
+          "CONTRADICTION": "signed two different messages of a step", "BAD_SECRET": "dealt shares that give no key", "BAD_RESULT": "signed another result",
+          "ACCUSED": "was proven to lie, by at least one node"}
 
 
 def text_of(value, digits=4):
@@ -212,6 +218,19 @@ class Page:
             columns.append(lengths)
         return columns
 
+    def losses(self):
+        """Whom cohorts lost and why; several members tell of the same loss, which counts once."""
+        seen = {}
+        for epoch, values in enumerate(self.epochs.of_epoch("lost")):
+            for loss in (loss for lost in values for loss in lost):
+                seen.setdefault(loss.get("how"), set()).add((epoch, loss.get("peer")))
+        lines = "".join(f"<tr><td>{words}</td><td>{len(seen[how])}</td><td>{len({peer for _, peer in seen[how]})}</td></tr>"
+                        for how, words in LOSSES.items() if how in seen)
+        if not lines:
+            return ""
+        return ('<section><h2>Whom cohorts lost</h2><p class="note">A cohort goes on without a member as long as enough are left.</p><div class="scroll"><table><thead><tr>'
+                f"<th>member</th><th>times</th><th>nodes</th></tr></thead><tbody>{lines}</tbody></table></div></section>")
+
     # ---- nodes ----
 
     def class_names(self):
@@ -284,7 +303,7 @@ class Page:
 
     def render(self):
         body = [self.header(), self.privacy(), self.attack(), self.troubles(), self.cards(), self.learning(), self.nodes(),
-                f'<div class="pair">{self.traffic()}{self.cohorts()}</div>', self.phases(), self.deeds(), self.how()]
+                f'<div class="pair">{self.traffic()}{self.cohorts()}</div>', self.losses(), self.phases(), self.deeds(), self.how()]
         return ('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
                 f"<title>Starling: {html.escape(self.title())}</title><style>{self.style}</style></head><body><main>"
                 + "\n".join(body) + "</main></body></html>\n")

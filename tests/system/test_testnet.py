@@ -460,6 +460,14 @@ class Report(unittest.TestCase):
             self.assertNotIn(word, text)
         self.assertIn("is stalled: no &lt;peers&gt;", text)
 
+    def test_the_page_counts_a_loss_once_that_several_members_tell(self):
+        report, loss = self.report(), {"peer": "aa", "how": "DROPPED", "text": "dropped aa: silent at committing"}
+        self.assertNotIn("Whom cohorts lost", page.render(report))
+        report["epochs"] = [{"node": name, "epoch": [1, 2], "lost": [[loss], [loss, {"peer": "<bb>", "how": "DISPUTED"}]]} for name in ("n000", "n001")]
+        text = page.render(report)
+        self.assertIn("<td>fell silent</td><td>2</td><td>1</td>", text)
+        self.assertIn("<td>disagreed with a partner on a key</td><td>1</td><td>1</td>", text)
+
     def test_the_page_of_a_network_that_has_not_ended_says_so(self):
         report = dict(self.report(), nodes=[], accuracy=reports.spread([], True), node_epochs={"with_aggregate": 0, "total": 0})
         self.assertIn("No node has ended yet", page.render(report))
