@@ -79,6 +79,25 @@ static void count_tick(struct sl_checker *checker, uint32_t index, uint64_t now_
     if (++node->n_ticks > SL_CHECKER_TICKS_MAX) FAIL(checker, index, "asked for %d ticks in one instant: its deadline does not move on", SL_CHECKER_TICKS_MAX);
 }
 
+/* Each member's first CONFIRM of the epoch. */
+static void hear_confirm(struct sl_checker *checker, uint32_t index, const struct sl_event *event)
+{
+    struct sl_checked_node *node = &checker->nodes[index];
+    struct sl_envelope envelope;
+    struct sl_confirm body;
+    bool is_confirm = event->message.size > 2 && event->message.data[2] == SL_MESSAGE_CONFIRM;         /* most are not: cheap questions first */
+    if (!is_confirm || sl_envelope_open(event->message.data, event->message.size, checker->config->network_id, &envelope)) return;
+    if (envelope.type != SL_MESSAGE_CONFIRM || sl_read_confirm(&envelope, &body)) return;
+
+    if (node->confirms.epoch != envelope.epoch) node->confirms.n = 0;
+    node->confirms.epoch = envelope.epoch;
+    for (uint32_t i = 0; i < node->confirms.n; i++)
+        if (sl_hash_equal(node->confirms.all[i].from, envelope.from)) return;
+    if (node->confirms.n == SL_MESH_COHORT_MAX) return;
+    memcpy(node->confirms.all[node->confirms.n].from, envelope.from, 32);
+    memcpy(node->confirms.all[node->confirms.n++].chain, body.chain, 32);
+}
+
 /* In time: before the end of the training phase of the epoch in which the job began. */
 static void take_result(struct sl_checker *checker, uint32_t index, uint64_t now_us, const struct sl_job_result *result)
 {
@@ -93,6 +112,7 @@ void sl_checker_event(struct sl_checker *checker, uint32_t index, const struct s
 {
     struct sl_checked_node *node = &checker->nodes[index];
     if (event->type == SL_EVENT_TICK) count_tick(checker, index, event->now_us);
+    if (event->type == SL_EVENT_MESSAGE) hear_confirm(checker, index, event);
     if (event->type == SL_EVENT_DONE) take_result(checker, index, event->now_us, &event->done);
     if (event->type != SL_EVENT_STORED || event->stored.error != 0) return;
 
@@ -112,6 +132,7 @@ void sl_checker_trace(struct sl_checker *checker, uint32_t index, const struct s
     if (event->type != SL_TRACE_ROSTER) return;
     if (node->roster_epoch == event->epoch) FAIL(checker, index, "accepted two rosters in epoch %" PRIu64, event->epoch);
     node->roster_epoch = event->epoch;
+    node->roster_size = (uint32_t)event->a;
 }
 
 /* The same body for every receiver, or a contradiction that others could prove. */
@@ -138,12 +159,37 @@ static void check_may_act(struct sl_checker *checker, uint32_t index, uint64_t n
 static void check_commit(struct sl_checker *checker, uint32_t index, const struct sl_envelope *envelope)
 {
     struct sl_checked_node *node = &checker->nodes[index];
-    bool is_first = node->commit_epoch != envelope->epoch, has_result = node->job != 0 && node->result_epoch == envelope->epoch;
+    bool is_first = node->said[SL_STEP_COMMIT].epoch != envelope->epoch, has_result = node->job != 0 && node->result_epoch == envelope->epoch;
     if (is_first && !has_result) FAIL(checker, index, "committed in epoch %" PRIu64 " without a training result that came in time", envelope->epoch);
     if (is_first && has_result && node->used_job == node->job)
         FAIL(checker, index, "committed the training result of job %" PRIu32 " twice, again in epoch %" PRIu64, node->job, envelope->epoch);
     if (is_first) node->used_job = node->job;
-    check_single(checker, index, envelope, &node->commit_epoch, node->commit_hash);
+}
+
+/* Its shares open what it holds of others: only when a threshold has confirmed the story that it follows. */
+static void check_unmask(struct sl_checker *checker, uint32_t index, const struct sl_envelope *envelope)
+{
+    const struct sl_checked_node *node = &checker->nodes[index];
+    struct sl_unmask body;
+    if (sl_read_unmask(envelope, &body)) { FAIL(checker, index, "sent an UNMASK that cannot be read"); return; }
+
+    uint32_t n = node->said[SL_STEP_CONFIRM].epoch == envelope->epoch;          /* its own */
+    for (uint32_t i = 0; i < node->confirms.n && node->confirms.epoch == envelope->epoch; i++) n += sl_hash_equal(node->confirms.all[i].chain, body.chain);
+    if (n < sl_session_threshold(node->roster_size))
+        FAIL(checker, index, "gave its shares away in epoch %" PRIu64 " with %" PRIu32 " CONFIRMs of %" PRIu32 " members", envelope->epoch, n, node->roster_size);
+}
+
+static void check_step(struct sl_checker *checker, uint32_t index, const struct sl_envelope *envelope, enum sl_session_step step)
+{
+    check_single(checker, index, envelope, &checker->nodes[index].said[step].epoch, checker->nodes[index].said[step].hash);
+}
+
+static void check_list(struct sl_checker *checker, uint32_t index, const struct sl_envelope *envelope)
+{
+    struct sl_list body;
+    bool is_list = sl_read_list(envelope, &body) == SL_OK && body.step < SL_STEP_COUNT;
+    if (is_list) check_step(checker, index, envelope, (enum sl_session_step)body.step);
+    else FAIL(checker, index, "sent a LIST that cannot be read");
 }
 
 /* Where the result of a cohort is kept, or where it may be put: an old or empty place. */
@@ -174,6 +220,30 @@ static void check_result(struct sl_checker *checker, uint32_t index, const struc
     memcpy(known->root, body.root, 32);
 }
 
+static void check_in_cohort(struct sl_checker *checker, uint32_t index, const struct sl_envelope *envelope)
+{
+    switch (envelope->type) {
+    case SL_MESSAGE_SHARES: check_step(checker, index, envelope, SL_STEP_SHARES); break;
+    case SL_MESSAGE_LIST: check_list(checker, index, envelope); break;
+    case SL_MESSAGE_COMMIT:
+        check_commit(checker, index, envelope);
+        check_step(checker, index, envelope, SL_STEP_COMMIT);
+        break;
+    case SL_MESSAGE_OPEN: check_step(checker, index, envelope, SL_STEP_OPEN); break;
+    case SL_MESSAGE_AUDIT: check_step(checker, index, envelope, SL_STEP_AUDIT); break;
+    case SL_MESSAGE_CONFIRM: check_step(checker, index, envelope, SL_STEP_CONFIRM); break;
+    case SL_MESSAGE_UNMASK:
+        check_unmask(checker, index, envelope);
+        check_step(checker, index, envelope, SL_STEP_UNMASK);
+        break;
+    case SL_MESSAGE_RESULT:
+        check_result(checker, index, envelope);
+        check_step(checker, index, envelope, SL_STEP_RESULT);
+        break;
+    default: break;
+    }
+}
+
 /* Frames that a member passes on for others carry the other's name and are not its own doing. */
 static void check_frame(struct sl_checker *checker, uint32_t index, uint64_t now_us, const struct sl_send *send)
 {
@@ -185,26 +255,12 @@ static void check_frame(struct sl_checker *checker, uint32_t index, uint64_t now
     }
 
     struct sl_checked_node *node = &checker->nodes[index];
-    if (!sl_hash_equal(envelope.from, node->id)) return;
+    bool is_act = envelope.type >= SL_MESSAGE_PROPOSE && envelope.type <= SL_MESSAGE_RESULT && envelope.type != SL_MESSAGE_RELEASED;
+    if (!sl_hash_equal(envelope.from, node->id) || !is_act) return;
 
-    switch (envelope.type) {
-    case SL_MESSAGE_PROPOSE:
-        check_may_act(checker, index, now_us, &envelope);
-        check_single(checker, index, &envelope, &node->propose_epoch, node->propose_hash);
-        break;
-    case SL_MESSAGE_JOIN:
-    case SL_MESSAGE_ROSTER:
-    case SL_MESSAGE_OPEN: check_may_act(checker, index, now_us, &envelope); break;
-    case SL_MESSAGE_COMMIT:
-        check_may_act(checker, index, now_us, &envelope);
-        check_commit(checker, index, &envelope);
-        break;
-    case SL_MESSAGE_RESULT:
-        check_may_act(checker, index, now_us, &envelope);
-        check_result(checker, index, &envelope);
-        break;
-    default: break;
-    }
+    check_may_act(checker, index, now_us, &envelope);
+    if (envelope.type == SL_MESSAGE_PROPOSE) check_single(checker, index, &envelope, &node->propose_epoch, node->propose_hash);
+    else check_in_cohort(checker, index, &envelope);
 }
 
 static void remember_store(struct sl_checker *checker, uint32_t index, uint64_t now_us, const struct sl_store *store)
@@ -301,8 +357,7 @@ static double tolerance_of(const struct sl_checked_aggregate *aggregate)
 {
     double largest = aggregate->radius;
     for (uint32_t j = 0; j < aggregate->n_values; j++) largest = fmax(largest, aggregate->radius + fabs(aggregate->mean[j]));
-    uint32_t radius_q = (uint32_t)(aggregate->radius * 65536);
-    return 2 * ldexp(1, -sl_ring_exponent(radius_q, aggregate->n_members, 32)) + ldexp(largest, 2 - (int)aggregate->bits) + ldexp(largest, -20);
+    return 2 * ldexp(1, -aggregate->ring_exponent) + ldexp(largest, 2 - (int)aggregate->bits) + ldexp(largest, -20);
 }
 
 static double plain_mean(const struct sl_checker *checker, const struct sl_checked_aggregate *aggregate, const double *factors, uint32_t j)

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/limits.h"
+#include "cohort/session.h"
 #include "starling/config.h"
 #include "starling/event.h"
 #include "starling/status.h"
@@ -18,6 +20,7 @@
  * - One COMMIT and one ROSTER per node and epoch.
  * - No training result enters two sums: a COMMIT belongs to a result that came in time in the same epoch and that no COMMIT has used, and the vector
  *   behind it is, by its hash, that very result. Equal vectors of two jobs are no violation: a trainer may have nothing left to improve.
+ * - In a cohort a node says one thing per step, also by LISTs, and gives its shares away only after a threshold of CONFIRMs of one story.
  * - All results of one cohort over the same LISTs name the same mean; it is the plain mean of the members' clipped vectors.
  * - Epochs never go back; tables, actions and frames are bounded; weights are finite; no node spins in one instant.
  */
@@ -30,8 +33,11 @@ struct sl_checked_node {
     struct { uint64_t ticket, epoch; } tickets[SL_CHECKER_TICKETS];      /* PUT_STATE under way */
     uint32_t n_tickets;                      /* ever; the ring holds the last ones */
     uint64_t epoch;                          /* the last one seen */
-    uint64_t roster_epoch, propose_epoch, commit_epoch;
-    uint8_t propose_hash[32], commit_hash[32];
+    uint64_t roster_epoch, propose_epoch;
+    uint32_t roster_size;
+    uint8_t propose_hash[32];
+    struct { uint64_t epoch; uint8_t hash[32]; } said[SL_STEP_COUNT];        /* in a cohort, by enum sl_session_step: the last body */
+    struct { uint64_t epoch; uint32_t n; struct { uint8_t from[32], chain[32]; } all[SL_MESH_COHORT_MAX]; } confirms;       /* heard */
     uint32_t job, used_job;                  /* the last training job that began, and the last whose result was committed; 0 none */
     uint64_t job_epoch, result_epoch;        /* of that job; the same once its result has come in time, else another */
     uint64_t instant_us;                     /* of the ticks counted */
@@ -48,6 +54,7 @@ struct sl_checked_aggregate {
     uint64_t epoch;
     const uint32_t *members, *block;         /* nodes; coordinates that were exchanged, ascending */
     uint32_t n_members, n_values, bits;      /* n_values: coordinates in block, mean and ref */
+    int ring_exponent;                       /* by which vectors were rounded */
     const float *mean, *ref;
     double radius;
 };

@@ -25,7 +25,7 @@ static void compare(struct sl_sim *sim, const struct sl_sim_node *node, const st
     sl_ref_decode(cohort->ref, slot->n_values, cohort->ref_exponent, ref);
     struct sl_checked_aggregate aggregate = {
         .epoch = cohort->epoch, .members = members, .n_members = slot->n_members, .block = node->core->block, .n_values = slot->n_values,
-        .bits = slot->bits, .mean = mean, .ref = ref, .radius = cohort->radius,
+        .bits = slot->bits, .ring_exponent = cohort->ring_exponent, .mean = mean, .ref = ref, .radius = cohort->radius,
     };
     sl_checker_aggregate(&sim->checker, node->index, &aggregate);
 }

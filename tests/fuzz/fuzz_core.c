@@ -11,13 +11,14 @@
 #include <string.h>
 
 #include "base/vec.h"
-#include "forge.h"
+#include "company.h"
 #include "starling/error.h"
 
 enum { N_PUPPETS = 8, N_LISTED = 7, COMMANDS_MAX = 200 };
 
 static struct stage *stage;
 static struct forged *forged;
+static struct company *company;
 static uint32_t progress;                        /* of the cohort that is driven */
 
 static struct { bool armed, signs_anew; uint32_t at; uint8_t flip; } change;
@@ -60,6 +61,7 @@ static void begin_cohort(struct input *input)
 {
     uint32_t initiator = next_byte(input) % N_LISTED, members[FORGED_MAX] = {PUPPET_SELF}, n = 1 + 3 + next_byte(input) % 3;
     for (uint32_t i = 1; i < n; i++) members[i] = (initiator + i - 1) % N_LISTED;
+    company_destroy(&company);
     forge_destroy(&forged);
     forged = forge_new(stage, initiator, members, n);
     forge_seal_propose(forged);
@@ -78,6 +80,7 @@ static void answer_core(void)
 
     uint32_t members[FORGED_MAX] = {PUPPET_SELF}, n = 1;
     for (uint32_t i = 0; i < body.n_candidates && n < FORGED_MAX; i++) members[n++] = stage_puppet(stage, body.candidates[i]);
+    company_destroy(&company);
     forge_destroy(&forged);
     forged = forge_new(stage, members[1], members, n);
     sl_body_hash(envelope.body, envelope.body_size, forged->propose_hash);
@@ -89,42 +92,17 @@ static void answer_core(void)
     progress = 0;
     if (cohort->state == COHORT_NONE || cohort->n_members != n || cohort->own != cohort->initiator) return;
     memcpy(forged->cohort, cohort->id, 32);
+    memcpy(forged->roster_bytes, cohort->roster, cohort->roster_size);
+    forged->roster_size = cohort->roster_size;
+    forged->initiator = PUPPET_SELF;
     memcpy(forge_self(forged)->mask_public, cohort->members[cohort->own].mask_public, 32);
+    memcpy(forge_self(forged)->box_public, cohort->members[cohort->own].box_public, 32);
+    forged->propose.ref_exponent = cohort->ref_exponent;
+    forged->propose.radius_q = cohort->radius_q;
+    memcpy(forged->ref, cohort->ref, (size_t)2 * stage->node->n_block);
     forged->ring_exponent = cohort->ring_exponent;
+    company = company_new(forged);
     progress = 2;
-}
-
-static bool sent_in_cohort(enum sl_message_type type)
-{
-    struct sl_envelope envelope;
-    const struct sent *sent = stage_last(stage, type);
-    return sent && sl_envelope_open(sent->bytes, sent->size, stage->config.network_id, &envelope) == SL_OK &&
-           sl_hash_equal(envelope.cohort, forged->cohort);
-}
-
-static void say_all(void (*say)(struct forged *, uint32_t, uint32_t))
-{
-    for (uint32_t i = 0; i < forged->n_members; i++)
-        if (forged->members[i].who != PUPPET_SELF) say(forged, forged->members[i].who, forged->members[i].who);
-}
-
-static void say_chunks(void)
-{
-    for (uint32_t i = 0; i < forged->n_members; i++) {
-        struct forged_member *member = &forged->members[i];
-        if (member->who != PUPPET_SELF) forge_say_chunk(forged, member->who, &member->tree, member->y_bytes, 0);
-    }
-}
-
-/* The core's part of the sum, read from its memory. */
-static void take_vector(void)
-{
-    const struct cohort *cohort = &stage->node->cohort;
-    struct forged_member *self = forge_self(forged);
-    for (uint32_t j = 0; j < stage->node->n_block; j++) {
-        const uint8_t *b = cohort->members[cohort->own].vector + 4 * j;
-        self->y[j] = b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
-    }
 }
 
 static void join_cohort(void)
@@ -133,40 +111,19 @@ static void join_cohort(void)
     forge_joins(forged);
     forge_roster(forged);
     forge_say_roster(forged);
+    company = company_new(forged);
     progress = 2;
 }
 
-static void commit_cohort(bool withholds_list)
+/* The partners go on as far as they can, one of them silent about something, and some moment comes for all of them. */
+static void run_cohort(struct input *input)
 {
-    if (!sent_in_cohort(SL_MESSAGE_COMMIT)) return;
-    forge_vectors(forged);
-    forge_take_commit(forged);
-    forge_list(forged, STEP_LIST_COMMIT);
-    say_all(forge_say_commit);
-    if (!withholds_list) forge_say_list(forged, STEP_LIST_COMMIT, forged->initiator);
-    progress = 3;
-}
-
-static void open_cohort(bool withholds_list)
-{
-    if (!sent_in_cohort(SL_MESSAGE_OPEN)) return;
-    forge_take_open(forged);
-    forge_opens(forged);
-    forge_list(forged, STEP_LIST_OPEN);
-    say_all(forge_say_open);
-    say_chunks();
-    if (!withholds_list) forge_say_list(forged, STEP_LIST_OPEN, forged->initiator);
-    progress = 4;
-}
-
-static void finish_cohort(void)
-{
-    if (!sent_in_cohort(SL_MESSAGE_RESULT)) return;
-    take_vector();
-    forge_sum(forged);
-    forge_results(forged);
-    say_all(forge_say_result);
-    progress = 5;
+    uint32_t place = next_byte(input) % forged->n_members, type = next_byte(input) % 64;
+    if (type < SL_PEER_TYPES_MAX) company->players[place].is_mute[type] = !company->players[place].is_mute[type];
+    company_run(company);
+    uint32_t step = next_byte(input) % 32, moment = next_byte(input) % 4;
+    if (step >= SL_STEP_SHARES && step < SL_STEP_COUNT) company_moment(company, (enum sl_session_step)step, (enum sl_session_moment)moment);
+    if (company->n_frames > sizeof company->frames / sizeof *company->frames / 2) progress = 0;
 }
 
 static void drive(struct input *input)
@@ -174,9 +131,7 @@ static void drive(struct input *input)
     if (!forged || forged->epoch != stage_epoch(stage)) progress = 0;
     switch (progress) {
     case 1: join_cohort(); break;
-    case 2: commit_cohort(next_byte(input) & 1); break;
-    case 3: open_cohort(next_byte(input) & 1); break;
-    case 4: finish_cohort(); break;
+    case 2: run_cohort(input); break;
     default: begin_cohort(input); break;
     }
 }
@@ -241,14 +196,15 @@ static void ask(struct input *input)
     const struct cohort *cohort = &stage->node->cohort;
     struct sl_writer writer;
     if (what % 3 == 0) {
-        struct sl_need body = {.step = what / 3 % 7};
+        struct sl_need body = {.step = what / 3 % SL_STEP_COUNT};
         memcpy(body.from, what & 64 ? stage->self.id : stage->puppets[from].id, 32);
         writer = puppet_begin(stage, from, SL_MESSAGE_NEED, stage_epoch(stage), cohort->id);
         sl_write_need(&writer, &body);
         puppet_say(stage, from, &writer, SL_MESSAGE_NEED);
     } else if (what % 3 == 1) {
         struct sl_get body = {.index = what / 3 % 3};
-        memcpy(body.root, what & 64 ? cohort->ref_tree.root : cohort->members[cohort->own % SL_MESH_COHORT_MAX].root, 32);
+        const uint8_t *own = cohort->state == COHORT_NONE ? NULL : sl_session_root(cohort->session, cohort->own);
+        memcpy(body.root, what & 64 || !own ? cohort->ref_tree.root : own, 32);
         writer = puppet_begin(stage, from, SL_MESSAGE_GET, stage_epoch(stage), NULL);
         sl_write_get(&writer, &body);
         puppet_say(stage, from, &writer, SL_MESSAGE_GET);
@@ -330,6 +286,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct input input = {.data = data, .size = size};
     if (!stage) stage = stage_new(&(struct stage_options){.n_puppets = N_PUPPETS, .n_listed = N_LISTED, .settings = {"link.max=8", "outbox.size=8"}});
     else stage_reset(stage);
+    company_destroy(&company);
     forge_destroy(&forged);
     progress = 0;
     change.armed = false;

@@ -35,6 +35,11 @@ static void on_send(void *context, uint32_t to, const uint8_t *bytes, size_t siz
     struct sl_envelope envelope;
     int error = sl_envelope_open(bytes, size, stage_of(player->company)->config.network_id, &envelope);
     assert(error == SL_OK);
+    struct frame *last = &player->last[envelope.type];
+    free(last->bytes);
+    *last = (struct frame){.from = player->place, .size = size, .bytes = malloc(size)};
+    assert(last->bytes);
+    memcpy(last->bytes, bytes, size);
     if (player->is_mute[envelope.type]) return;
     for (uint32_t i = 0; i < player->company->forged->n_members; i++)
         if (i != player->place && (to == SL_SESSION_ALL || to == i)) push(player->company, player->place, i, bytes, size);
@@ -127,6 +132,7 @@ void company_destroy(struct company **pointer)
     if (!company) return;
 
     for (uint32_t i = 0; i < FORGED_MAX; i++) {
+        for (uint32_t type = 0; type < SL_PEER_TYPES_MAX; type++) free(company->players[i].last[type].bytes);
         free(company->players[i].memory);
         free(company->inputs[i]);
     }
@@ -143,6 +149,13 @@ void company_mute(struct company *company, uint32_t place, enum sl_message_type 
 void company_mute_all(struct company *company, uint32_t place)
 {
     for (uint32_t type = 0; type < SL_PEER_TYPES_MAX; type++) company->players[place].is_mute[type] = true;
+}
+
+void company_repeat(struct company *company, uint32_t place, uint32_t via, enum sl_message_type type)
+{
+    const struct frame *last = &company->players[place].last[type];
+    assert(last->bytes);
+    puppet_deliver(stage_of(company), company->forged->members[via].who, last->bytes, last->size);
 }
 
 /* ---- vectors ---- */

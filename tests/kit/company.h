@@ -11,6 +11,8 @@
  */
 struct company;
 
+struct frame { uint32_t from, to; size_t size; uint8_t *bytes; };
+
 struct player {
     struct company *company;
     uint32_t place;
@@ -18,9 +20,8 @@ struct player {
     struct sl_session *session;              /* NULL for the core */
     uint64_t wants, here;                    /* vectors asked for, and those that came, by place */
     bool is_mute[SL_PEER_TYPES_MAX];         /* by message type: what it would say stays unsaid */
+    struct frame last[SL_PEER_TYPES_MAX];    /* said last of every type, or would have */
 };
-
-struct frame { uint32_t from, to; size_t size; uint8_t *bytes; };
 
 struct company {
     struct forged *forged;
@@ -39,6 +40,7 @@ void company_mute_all(struct company *company, uint32_t place);
 void company_run(struct company *company);                                       /* begins, and goes as far as it can */
 void company_moment(struct company *company, enum sl_session_step step, enum sl_session_moment moment);      /* for every puppet; then runs */
 void company_say_chunk(struct company *company, uint32_t place, uint32_t via, uint32_t index);              /* of a puppet's vector, over a puppet's link */
+void company_repeat(struct company *company, uint32_t place, uint32_t via, enum sl_message_type type);       /* to the core, muted or not */
 struct sl_merkle company_tree(struct company *company, uint32_t place);          /* of a puppet's vector */
 
 #endif

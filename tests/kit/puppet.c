@@ -395,12 +395,12 @@ void stage_connect_all(struct stage *stage)
 struct sl_writer puppet_begin(struct stage *stage, uint32_t puppet, enum sl_message_type type, uint64_t epoch, const uint8_t cohort[32])
 {
     static const uint8_t none[32];
-    return sl_envelope_begin(type, stage->config.network_id, epoch, cohort ? cohort : none, stage->puppets[puppet].id, stage->out, sizeof stage->out);
+    return sl_envelope_begin(type, stage->config.network_id, epoch, cohort ? cohort : none, stage_identity(stage, puppet)->id, stage->out, sizeof stage->out);
 }
 
 size_t puppet_seal(struct stage *stage, uint32_t puppet, struct sl_writer *writer, enum sl_message_type type)
 {
-    size_t size = sl_envelope_seal(writer, type, stage->puppets[puppet].sign_secret);
+    size_t size = sl_envelope_seal(writer, type, stage_identity(stage, puppet)->sign_secret);
     assert(size > 0);
     return size;
 }

@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "share/quantise.h"
 #include "sim/checker.h"
 #include "starling/error.h"
 #include "wire/message.h"
@@ -184,7 +185,7 @@ Test(checker, sees_a_training_result_told_again_and_used_twice)
     put_state(1, EPOCH, SL_OK);
     finish_training(EPOCH);
     send_commit(EPOCH, 1);
-    checker.nodes[1].commit_epoch = EPOCH - 1;       /* as if the first had gone into the sum of another epoch */
+    checker.nodes[1].said[SL_STEP_COMMIT].epoch = EPOCH - 1;       /* as if the first had gone into the sum of another epoch */
     send_commit(EPOCH, 2);
 
     cr_assert(found("result of job 1 twice"), "%s", checker.violation);
@@ -252,6 +253,101 @@ Test(checker, lets_a_member_pass_on_what_others_signed)
 
     send_commit_as(other, EPOCH, EPOCH, 1);
     send_commit_as(other, EPOCH, EPOCH, 2);
+
+    cr_assert_str_empty(checker.violation);
+}
+
+/* ---- inside a cohort ---- */
+
+static void send_in_cohort(enum sl_message_type type, struct sl_writer *writer, uint8_t *bytes)
+{
+    send_bytes(bytes, sl_envelope_seal(writer, type, sign_secret), EPOCH);
+}
+
+static void send_list(uint32_t step, uint8_t mark)
+{
+    uint8_t bytes[1024];
+    struct sl_list body = {.step = step, .previous = {mark}, .members = 1, .n_hashes = 1};
+    struct sl_writer writer = sl_envelope_begin(SL_MESSAGE_LIST, config.network_id, EPOCH, zero, id, bytes, sizeof bytes);
+    sl_write_list(&writer, &body);
+    send_in_cohort(SL_MESSAGE_LIST, &writer, bytes);
+}
+
+static void send_chained(enum sl_message_type type, uint8_t mark)
+{
+    uint8_t bytes[512];
+    struct sl_writer writer = sl_envelope_begin(type, config.network_id, EPOCH, zero, id, bytes, sizeof bytes);
+    if (type == SL_MESSAGE_CONFIRM) sl_write_confirm(&writer, &(struct sl_confirm){.chain = {mark}});
+    if (type == SL_MESSAGE_OPEN) sl_write_open(&writer, &(struct sl_open){.chain = {mark}});
+    if (type == SL_MESSAGE_UNMASK) sl_write_unmask(&writer, &(struct sl_unmask){.chain = {mark}, .n_members = 5});
+    send_in_cohort(type, &writer, bytes);
+}
+
+static void hear_confirm(uint8_t from, uint8_t mark)
+{
+    uint8_t bytes[512];
+    const uint8_t sender[32] = {from};
+    struct sl_writer writer = sl_envelope_begin(SL_MESSAGE_CONFIRM, config.network_id, EPOCH, zero, sender, bytes, sizeof bytes);
+    sl_write_confirm(&writer, &(struct sl_confirm){.chain = {mark}});
+    struct sl_event event = {.type = SL_EVENT_MESSAGE, .now_us = now(EPOCH),
+                             .message = {.link = 1, .data = bytes, .size = sl_envelope_seal(&writer, SL_MESSAGE_CONFIRM, sign_secret)}};
+    sl_checker_event(&checker, 1, &event);
+}
+
+Test(checker, sees_two_bodies_of_one_step)
+{
+    static const enum sl_message_type types[] = {SL_MESSAGE_OPEN, SL_MESSAGE_CONFIRM};
+    put_state(1, EPOCH, SL_OK);
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        checker.violation[0] = 0;
+        send_chained(types[i], 1);
+        send_chained(types[i], 1);
+        cr_assert_str_empty(checker.violation, "repeated: %s", checker.violation);
+
+        send_chained(types[i], 2);
+
+        cr_assert(found("two different"), "%s", sl_message_name(types[i]));
+    }
+}
+
+Test(checker, sees_two_lists_of_one_step_and_lets_every_step_have_one)
+{
+    put_state(1, EPOCH, SL_OK);
+    send_list(SL_STEP_LIST_SHARES, 1);
+    send_list(SL_STEP_LIST_COMMIT, 2);
+    send_list(SL_STEP_LIST_SHARES, 1);
+    cr_assert_str_empty(checker.violation);
+
+    send_list(SL_STEP_LIST_COMMIT, 3);
+
+    cr_assert(found("two different LIST"), "%s", checker.violation);
+}
+
+/* Five members: four make a threshold. */
+Test(checker, sees_shares_given_away_without_a_threshold_of_confirms_of_that_story)
+{
+    put_state(1, EPOCH, SL_OK);
+    sl_checker_trace(&checker, 1, &(struct sl_trace_event){.type = SL_TRACE_ROSTER, .epoch = EPOCH, .a = 5});
+    send_chained(SL_MESSAGE_CONFIRM, 1);
+    hear_confirm(10, 1);
+    hear_confirm(10, 1);
+    hear_confirm(11, 1);
+    hear_confirm(12, 2);
+    cr_assert_str_empty(checker.violation);
+
+    send_chained(SL_MESSAGE_UNMASK, 1);
+
+    cr_assert(found("with 3 CONFIRMs of 5 members"), "%s", checker.violation);
+}
+
+Test(checker, lets_shares_be_given_away_with_a_threshold_of_confirms)
+{
+    put_state(1, EPOCH, SL_OK);
+    sl_checker_trace(&checker, 1, &(struct sl_trace_event){.type = SL_TRACE_ROSTER, .epoch = EPOCH, .a = 5});
+    send_chained(SL_MESSAGE_CONFIRM, 1);
+    for (uint8_t from = 10; from < 13; from++) hear_confirm(from, 1);
+
+    send_chained(SL_MESSAGE_UNMASK, 1);
 
     cr_assert_str_empty(checker.violation);
 }
@@ -344,7 +440,7 @@ static void check_mean(const uint32_t *block, uint32_t n_values, const float *me
 {
     const uint32_t members[] = {0, 1, 2};
     struct sl_checked_aggregate aggregate = {.epoch = EPOCH, .members = members, .n_members = 3, .block = block, .n_values = n_values, .bits = 16,
-                                             .mean = mean, .ref = ref, .radius = 6};
+                                             .ring_exponent = sl_ring_exponent(6 * 65536, 3, 32), .mean = mean, .ref = ref, .radius = 6};
     sl_checker_aggregate(&checker, 0, &aggregate);
 }
 

@@ -36,7 +36,7 @@ static void live_a_little(void)
 
 static uint32_t n_acts(void)
 {
-    return stage_count(stage, SL_MESSAGE_PROPOSE) + stage_count(stage, SL_MESSAGE_JOIN) + stage_count(stage, SL_MESSAGE_COMMIT);
+    return stage_count(stage, SL_MESSAGE_PROPOSE) + stage_count(stage, SL_MESSAGE_JOIN) + stage_count(stage, SL_MESSAGE_SHARES);
 }
 
 /* Tempts the core with a PROPOSE in the current epoch; returns how often it acted. */

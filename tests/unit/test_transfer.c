@@ -3,43 +3,97 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "forge.h"
+#include "company.h"
 #include "starling/error.h"
 
 enum { DIM = 5 * SL_CHUNK_ELEMENTS - 100 };          /* five chunks, the last one shorter */
 
 static struct stage *stage;
 static struct forged *forged;
+static struct company *company;
 
 static void make_stage(void)
 {
     stage = stage_new(&(struct stage_options){.n_puppets = 5, .seed = 5, .dim = DIM});
     stage_start(stage);
     forged = forge_cohort(stage, 3);
-    forge_commit_all(forged);
+    company = company_new(forged);
+    company->holds_chunks = true;
 }
 
 static void drop_stage(void)
 {
+    company_destroy(&company);
     forge_destroy(&forged);
     stage_destroy(&stage);
 }
 
 TestSuite(transfer, .init = make_stage, .fini = drop_stage);
 
-/* Puppet 1 opens, so the core fetches its vector. */
-static struct forged_member *open_one(void)
+static uint32_t place_of(uint32_t who)
 {
-    forge_say_list(forged, STEP_LIST_COMMIT, 0);
-    forge_opens(forged);
-    stage_forget(stage);
-    forge_say_open(forged, 1, 1);
-    return forge_member(forged, 1);
+    return forge_place(forged, who);
 }
 
-static const struct member *member_in_core(uint32_t who)
+static void mute_puppets(enum sl_message_type type, uint32_t but)
 {
-    return &stage->node->cohort.members[forge_place(forged, who)];
+    for (uint32_t who = 0; who < 3; who++)
+        if (who != but) company_mute(company, place_of(who), type);
+}
+
+static enum sl_session_state state(void)
+{
+    return sl_session_state(stage->node->cohort.session);
+}
+
+/* The core has committed and knows of no other COMMIT. */
+static void to_committed(void)
+{
+    mute_puppets(SL_MESSAGE_COMMIT, UINT32_MAX);
+    company_run(company);
+    cr_assert_eq(state(), SL_SESSION_COMMITTED);
+}
+
+/* The core has opened, and puppet 1 (or nobody) too: then the core fetches its vector. */
+static void to_opened(uint32_t who)
+{
+    mute_puppets(SL_MESSAGE_OPEN, who);
+    company_run(company);
+    cr_assert_eq(state(), SL_SESSION_OPENED);
+}
+
+static void open_one(void)
+{
+    to_opened(1);
+}
+
+/* Chunk of puppet 1's vector, over its own link or another's. */
+static void say_chunk(uint32_t via, uint32_t index)
+{
+    company_say_chunk(company, place_of(1), place_of(via), index);
+}
+
+static const uint8_t *vector_of(uint32_t who)
+{
+    return sl_session_vector(company->players[place_of(who)].session, place_of(who));
+}
+
+static const uint8_t *root_of(uint32_t who)
+{
+    return sl_session_root(company->players[place_of(who)].session, place_of(who));
+}
+
+static const uint8_t *own_root(void)
+{
+    return sl_session_root(stage->node->cohort.session, stage->node->cohort.own);
+}
+
+/* In the core: here, and checked by its root. */
+static bool is_here(void)
+{
+    struct sl_session *session = stage->node->cohort.session;
+    bool is_equal = memcmp(sl_session_vector(session, place_of(1)), vector_of(1), (size_t)4 * DIM) == 0;
+    return sl_session_serves(session, place_of(1)) && is_equal;
 }
 
 static uint32_t n_gets(void)
@@ -71,39 +125,37 @@ static void get(uint32_t puppet, const uint8_t root[32], uint32_t index)
 
 Test(transfer, asks_for_two_chunks_at_a_time_and_for_all_in_the_end)
 {
-    struct forged_member *one = open_one();
+    open_one();
     cr_assert_eq(n_gets(), 2);
     for (uint32_t i = 0; i < 5; i++) {
-        cr_assert_not(member_in_core(1)->vector_here);
+        cr_assert_not(is_here());
         cr_assert_leq(n_gets(), i + 2, "never more than two outstanding");
-        forge_say_chunk(forged, 1, &one->tree, one->y_bytes, i);
+        say_chunk(1, i);
     }
 
-    cr_assert(member_in_core(1)->vector_here);
-    cr_assert_eq(memcmp(member_in_core(1)->vector, one->y_bytes, (size_t)4 * DIM), 0);
+    cr_assert(is_here());
     cr_assert_eq(n_gets(), 5, "each once");
 }
 
 Test(transfer, takes_chunks_in_any_order_and_twice)
 {
-    struct forged_member *one = open_one();
+    open_one();
     const uint32_t order[] = {1, 0, 0, 1, 3, 2, 3, 4};
-    for (int i = 0; i < 8; i++) forge_say_chunk(forged, 1, &one->tree, one->y_bytes, order[i]);
+    for (int i = 0; i < 8; i++) say_chunk(1, order[i]);
 
-    cr_assert(member_in_core(1)->vector_here);
-    cr_assert_eq(memcmp(member_in_core(1)->vector, one->y_bytes, (size_t)4 * DIM), 0);
+    cr_assert(is_here());
 }
 
 /* Sends chunk `index` of puppet 1's vector after `spoil`; returns how many messages were refused. */
 static uint64_t send_spoiled(void (*spoil)(struct sl_chunk *chunk), uint32_t index, uint32_t via)
 {
-    struct forged_member *one = forge_member(forged, 1);
+    struct sl_merkle tree = company_tree(company, place_of(1));
     static uint8_t data[4 * SL_CHUNK_ELEMENTS];
     struct sl_chunk chunk = {.index = index, .data = data, .data_size = sizeof data};
     if (index == 4) chunk.data_size -= 400;
-    memcpy(data, one->y_bytes + index * sizeof data, chunk.data_size);
-    memcpy(chunk.root, one->tree.root, 32);
-    chunk.n_path = sl_merkle_path(&one->tree, index, chunk.path);
+    memcpy(data, vector_of(1) + index * sizeof data, chunk.data_size);
+    memcpy(chunk.root, tree.root, 32);
+    chunk.n_path = sl_merkle_path(&tree, index, chunk.path);
     if (spoil) spoil(&chunk);
     uint64_t before = stage_status(stage).messages_refused;
     struct sl_writer writer = puppet_begin(stage, via, SL_MESSAGE_CHUNK, forged->epoch, NULL);
@@ -133,7 +185,7 @@ Test(transfer, takes_no_chunk_that_does_not_prove_itself)
     open_one();
     for (int i = 0; i < 7; i++) {
         send_spoiled(spoils[i], 0, 1);
-        cr_assert_eq(stage->node->cohort.state, COHORT_OPENED, "case %d", i);
+        cr_assert_eq(state(), SL_SESSION_OPENED, "case %d", i);
     }
     cr_assert_eq(n_gets(), 2, "nothing came, nothing more is asked for");
 
@@ -149,19 +201,19 @@ Test(transfer, takes_no_chunk_from_another_peer)
     send_spoiled(NULL, 0, 2);
 
     cr_assert_eq(n_gets(), 2, "it was not asked");
-    cr_assert_not(member_in_core(1)->vector_here);
+    cr_assert_not(is_here());
 }
 
 Test(transfer, is_not_disturbed_by_chunks_that_nobody_asked_for)
 {
+    to_opened(UINT32_MAX);
     send_spoiled(NULL, 0, 1);                            /* not yet opened: no fetch */
-    struct forged_member *one = open_one();
+    company_repeat(company, place_of(1), place_of(1), SL_MESSAGE_OPEN);
     send_spoiled(NULL, 4, 1);                            /* proves itself, but is early */
-    for (uint32_t i = 0; i < 4; i++) forge_say_chunk(forged, 1, &one->tree, one->y_bytes, i);
+    for (uint32_t i = 0; i < 4; i++) say_chunk(1, i);
     send_spoiled(NULL, 2, 1);                            /* after all is here */
 
-    cr_assert(member_in_core(1)->vector_here);
-    cr_assert_eq(memcmp(member_in_core(1)->vector, one->y_bytes, (size_t)4 * DIM), 0);
+    cr_assert(is_here());
 }
 
 Test(transfer, gives_up_a_peer_that_never_answers)
@@ -178,7 +230,7 @@ Test(transfer, gives_up_a_peer_that_never_answers)
 
 Test(transfer, turns_to_the_initiator_when_an_author_stays_silent)
 {
-    struct forged_member *one = open_one();
+    open_one();
     uint64_t patience = stage->config.epoch_us / 32;
     stage_run_to(stage, stage->now_us + 5 * patience / 2);
     cr_assert_eq(n_gets(), 6, "the author first, and twice again");
@@ -190,30 +242,28 @@ Test(transfer, turns_to_the_initiator_when_an_author_stays_silent)
     cr_assert_eq(stage_count_to(stage, SL_MESSAGE_GET, 0), 2);
     send_spoiled(spoil_data, 0, 0);
     cr_assert_eq(stage_count_to(stage, SL_MESSAGE_GET, 0), 2, "what the initiator says must prove itself too");
-    for (uint32_t i = 0; i < 5; i++) forge_say_chunk(forged, 0, &one->tree, one->y_bytes, i);
-    cr_assert(member_in_core(1)->vector_here);
-    cr_assert_eq(memcmp(member_in_core(1)->vector, one->y_bytes, (size_t)4 * DIM), 0);
+    for (uint32_t i = 0; i < 5; i++) say_chunk(0, i);
+    cr_assert(is_here());
 }
 
 Test(transfer, goes_back_to_the_author_when_the_initiator_is_silent_too)
 {
-    struct forged_member *one = open_one();
+    open_one();
     uint64_t patience = stage->config.epoch_us / 32;
     stage_run_to(stage, stage->now_us + 9 * patience / 2);
 
     cr_assert_eq(n_gets(), 8);
-    for (uint32_t i = 0; i < 5; i++) forge_say_chunk(forged, 1, &one->tree, one->y_bytes, i);
-    cr_assert(member_in_core(1)->vector_here);
+    for (uint32_t i = 0; i < 5; i++) say_chunk(1, i);
+    cr_assert(is_here());
 }
 
 Test(transfer, dials_an_author_it_has_no_link_to)
 {
-    forge_say_list(forged, STEP_LIST_COMMIT, 0);
-    forge_opens(forged);
+    to_opened(UINT32_MAX);
     stage_change(stage, stage->link[1], SL_LINK_DOWN, NULL);
     stage_forget(stage);
 
-    forge_say_open(forged, 1, 2);
+    company_repeat(company, place_of(1), place_of(2), SL_MESSAGE_OPEN);
 
     cr_assert_eq(stage->n_dials, 1);
     cr_assert(sl_hash_equal(stage->dials[0].transport_key, stage->puppets[1].transport_public));
@@ -224,45 +274,36 @@ Test(transfer, dials_an_author_it_has_no_link_to)
 
 Test(transfer, serves_the_opened_vectors_of_others_to_members_only)
 {
-    struct forged_member *one = open_one();
-    get(2, one->commit.root, 0);
+    open_one();
+    get(2, root_of(1), 0);
     cr_assert_eq(stage_count(stage, SL_MESSAGE_CHUNK), 0, "it is not here yet");
-    for (uint32_t i = 0; i < 5; i++) forge_say_chunk(forged, 1, &one->tree, one->y_bytes, i);
+    for (uint32_t i = 0; i < 5; i++) say_chunk(1, i);
 
-    get(2, one->commit.root, 4);
+    get(2, root_of(1), 4);
     cr_assert_eq(stage_count_to(stage, SL_MESSAGE_CHUNK, 2), 1);
-    get(3, one->commit.root, 0);
-    get(4, one->commit.root, 0);
-    get(1, forge_member(forged, 2)->commit.root, 0);
+    get(3, root_of(1), 0);
+    get(4, root_of(1), 0);
+    get(1, root_of(2), 0);
     cr_assert_eq(stage_count(stage, SL_MESSAGE_CHUNK), 1, "no stranger, and nothing of puppet 2, who has not opened");
-}
-
-Test(transfer, serves_no_vector_that_is_here_and_was_not_opened)
-{
-    struct member *two = &stage->node->cohort.members[forge_place(forged, 2)];
-    struct forged_member *forged_two = forge_member(forged, 2);
-    memcpy(two->vector, forged_two->y_bytes, (size_t)4 * DIM);
-    memcpy(two->root, forged_two->commit.root, 32);
-    two->vector_here = true;                             /* as if a fault had brought it early */
-    stage_forget(stage);
-
-    get(1, forged_two->commit.root, 0);
-
-    cr_assert_eq(stage_count(stage, SL_MESSAGE_CHUNK), 0);
 }
 
 Test(transfer, serves_no_masked_vector_before_it_is_open)
 {
-    struct forged_member *self = forge_self(forged);
+    to_committed();
     stage_forget(stage);
-    for (uint32_t puppet = 0; puppet < 5; puppet++) get(puppet, self->commit.root, 0);
+    for (uint32_t puppet = 0; puppet < 5; puppet++) get(puppet, own_root(), 0);
     cr_assert_eq(stage_count(stage, SL_MESSAGE_CHUNK), 0);
+    cr_assert_eq(stage_count(stage, SL_MESSAGE_OPEN), 0);
+}
 
-    forge_say_list(forged, STEP_LIST_COMMIT, 0);
-    for (uint32_t puppet = 0; puppet < 3; puppet++) get(puppet, self->commit.root, 0);
+Test(transfer, serves_its_masked_vector_to_members_once_it_is_open)
+{
+    to_opened(UINT32_MAX);
+    stage_forget(stage);
+    for (uint32_t puppet = 0; puppet < 3; puppet++) get(puppet, own_root(), 0);
     cr_assert_eq(stage_count(stage, SL_MESSAGE_CHUNK), 3, "members, once it has opened");
-    get(3, self->commit.root, 0);
-    get(4, self->commit.root, 1);
+    get(3, own_root(), 0);
+    get(4, own_root(), 1);
     cr_assert_eq(stage_count(stage, SL_MESSAGE_CHUNK), 3, "nobody else, ever");
 }
 
@@ -289,28 +330,26 @@ Test(transfer, serves_no_chunk_that_does_not_exist)
 
 Test(transfer, serves_chunks_that_prove_themselves)
 {
-    struct forged_member *self = forge_self(forged);
-    forge_say_list(forged, STEP_LIST_COMMIT, 0);
+    to_opened(UINT32_MAX);
     for (uint32_t i = 0; i < 5; i++) {
         struct sl_envelope envelope;
         struct sl_chunk chunk;
-        get(2, self->commit.root, i);
+        get(2, own_root(), i);
         const struct sent *sent = stage_last_to(stage, SL_MESSAGE_CHUNK, 2);
         cr_assert_eq(sl_envelope_open(sent->bytes, sent->size, stage->config.network_id, &envelope), SL_OK);
         cr_assert_eq(sl_read_chunk(&envelope, &chunk), SL_OK);
-        cr_assert(sl_merkle_verify(self->commit.root, (size_t)4 * DIM, 4 * SL_CHUNK_ELEMENTS, i, chunk.data, chunk.data_size, chunk.n_path, chunk.path));
+        cr_assert(sl_merkle_verify(own_root(), (size_t)4 * DIM, 4 * SL_CHUNK_ELEMENTS, i, chunk.data, chunk.data_size, chunk.n_path, chunk.path));
     }
 }
 
 Test(transfer, serves_nothing_of_a_cohort_that_is_void)
 {
-    struct forged_member *self = forge_self(forged);
-    forge_say_list(forged, STEP_LIST_COMMIT, 0);
+    to_opened(UINT32_MAX);
     stage_to_phase(stage, .66);
     cr_assert_eq(stage->node->cohort.state, COHORT_VOID);
     stage_forget(stage);
 
-    get(2, self->commit.root, 0);
+    get(2, own_root(), 0);
 
     cr_assert_eq(stage_count(stage, SL_MESSAGE_CHUNK), 0);
 }
@@ -320,6 +359,7 @@ Test(transfer, serves_nothing_of_a_cohort_that_is_void)
 Test(transfer, fetches_a_reference_that_differs_from_its_own_anchor)
 {
     stage_next_epoch(stage);
+    company_destroy(&company);
     forge_destroy(&forged);
     stage_to_epoch_as(stage, false);
     stage_connect_all(stage);
@@ -336,12 +376,14 @@ Test(transfer, fetches_a_reference_that_differs_from_its_own_anchor)
     forge_joins(forged);
     forge_roster(forged);
     forge_say_roster(forged);
-    cr_assert_eq(stage->node->cohort.state, COHORT_FORMED);
+    company = company_new(forged);
+    company_run(company);
+    cr_assert_eq(state(), SL_SESSION_AGREED);
     cr_assert_eq(stage_count_to(stage, SL_MESSAGE_GET, 0), 2);
     cr_assert_eq(stage_count(stage, SL_MESSAGE_COMMIT), 0, "no COMMIT without the reference");
 
     for (uint32_t i = 0; i < 5; i++) forge_say_chunk(forged, 0, &tree, forged->ref, i);
 
-    cr_assert_eq(stage->node->cohort.state, COHORT_COMMITTED);
+    cr_assert_eq(state(), SL_SESSION_COMMITTED);
     cr_assert_eq(memcmp(stage->node->cohort.ref, forged->ref, (size_t)2 * DIM), 0);
 }
