@@ -45,7 +45,8 @@ static void put_plain_epoch(const struct cli *cli, const json_t *epoch, struct c
 {
     static const char *const keys[N_PLAIN] = {"epoch", "begin", "steps", "cohort", "aggregate", "void", "pulled", "merged", "merged_members", "own_score",
                                        "seconds.form", "seconds.train", "seconds.commit", "seconds.open", "seconds.result", "seconds.pull",
-                                       "bytes_sent", "bytes_received", "cpu_ms", "note", "seconds.share", "seconds.audit", "seconds.unmask", "proposer", "roster"};
+                                       "bytes_sent", "bytes_received", "cpu_ms", "note",
+                                       "seconds.share", "seconds.audit", "seconds.unmask", "proposer", "roster"};
     char cell[CLI_VALUE_SIZE];
     for (uint32_t i = 0; i < N_PLAIN; i++) cli_table_put(table, cli_plain(cli, epoch, keys[i], cell));
 }
@@ -113,7 +114,8 @@ static void say_cohort(const struct cli *cli, const json_t *epoch)
     printf("members       %s at the beginning", cli_count(epoch, "roster", roster));
     if (cli_is_true(epoch, "aggregate")) printf(", %s in the sum\n", cli_count(epoch, "cohort", cell));
     else puts(cli_is_true(epoch, "void") ? ", and no sum: it was void" : ", and no sum");
-    json_array_foreach(json_object_get(epoch, "lost"), i, loss) printf("%s%s\n", i == 0 ? "lost          " : "              ", cli_string(cli, loss, "text", cell));
+    json_array_foreach(json_object_get(epoch, "lost"), i, loss)
+        printf("%s%s\n", i == 0 ? "lost          " : "              ", cli_string(cli, loss, "text", cell));
 }
 
 static void say_epoch(const struct cli *cli, const json_t *epoch)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "base/limits.h"
 #include "config/options.h"
 #include "runtime/control.h"
 #include "runtime/files.h"
@@ -213,8 +214,8 @@ static json_t *epoch_object(const struct sl_glance *glance, const struct sl_epoc
 {
     double own = 0;
     bool has_own = sl_own_score(glance->setup, &record->own, &own);
-    return json_pack("{s:o,s:o,s:o,s:o,s:b,s:b,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "epoch", count(record->epoch), "begin", seconds(record->begin_us),
-                     "steps", count_or_null((uint64_t)record->n_steps, record->trained), "cohort",
+    return json_pack("{s:o,s:o,s:o,s:o,s:b,s:b,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "epoch", count(record->epoch),
+                     "begin", seconds(record->begin_us), "steps", count_or_null((uint64_t)record->n_steps, record->trained), "cohort",
                      count_or_null((uint64_t)record->n_members, record->in_cohort || record->has_aggregate), "initiator", record->is_initiator, "aggregate",
                      record->has_aggregate, "void", record->is_void, "pulled", count((uint64_t)record->n_pulled), "merged", count((uint64_t)record->n_merged),
                      "merged_members", count((uint64_t)record->n_merged_members), "own_score", real_or_null(own, has_own), "bytes_sent",
@@ -362,12 +363,19 @@ static json_t *resources_object(const struct sl_status *status)
                      "signature_checks", count(status->signature_checks), "signatures_made", count(status->signatures_made));
 }
 
+static const char *privacy_text(const struct sl_config *config, const struct sl_status *status)
+{
+    uint32_t block = config->block_size > 0 && config->block_size < status->dim ? config->block_size : status->dim;
+    return block < SL_AUDIT_DIM_MIN ? "off: no formal promise beyond the masks; norms unchecked, for the exchanged block is too small for an audit"
+                                    : "off: no formal promise beyond the masks";
+}
+
 static json_t *status_object(const struct sl_glance *glance, const struct sl_status *status)
 {
     return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:{s:s,s:s},s:o,s:o}", "node", node_object(glance), "network", network_object(glance), "health",
                      health_object(glance, status), "epoch", epoch_numbers(glance, status), "model", model_with_rows(glance, status), "cohorts",
                      cohorts_object(status), "peers", peers_object(status), "privacy", "unit", glance->setup->config.privacy_unit, "text",
-                     "off: no formal promise beyond the masks", "traffic", traffic_object(glance, status), "resources", resources_object(status));
+                     privacy_text(&glance->setup->config, status), "traffic", traffic_object(glance, status), "resources", resources_object(status));
 }
 
 static json_t *config_object(const struct sl_glance *glance)
