@@ -340,6 +340,131 @@ static void put_scenarios(void)
     put_text("scenario", "out-of-order", "at 2s heal\nat 1s heal\n");
 }
 
+/* ---- runs of a cohort: see fuzz_session.c ---- */
+
+enum { RUN_SETTLE, RUN_DELIVER, RUN_DELIVER_TYPE, RUN_FETCH, RUN_INPUTS, RUN_MOMENTS, RUN_DROP, RUN_CUT, RUN_SILENCE, RUN_REPLAY, RUN_SPOIL, RUN_LIE_TO_ONE,
+       RUN_LIE_TO_ALL, RUN_LIST, RUN_LIE, RUN_REFUSE, RUN_END };
+
+static struct { uint8_t bytes[512]; size_t size; } story;
+
+static void begin_run(uint8_t kind, uint8_t liars)
+{
+    story.bytes[0] = kind;
+    story.bytes[1] = liars;
+    story.size = 2;
+}
+
+static void add(int command, uint32_t a, uint32_t b, uint32_t c)
+{
+    const uint8_t bytes[4] = {(uint8_t)command, (uint8_t)a, (uint8_t)b, (uint8_t)c};
+    if (story.size + 4 > sizeof story.bytes) return;
+
+    memcpy(story.bytes + story.size, bytes, 4);
+    story.size += 4;
+}
+
+/* Whatever is missing: asked for, done without, done by others. */
+static void add_moments(uint32_t n, uint32_t step)
+{
+    for (uint32_t moment = 0; moment < 3; moment++) {
+        add(RUN_MOMENTS, n, step - 1, moment);
+        add(RUN_SETTLE, 0, 0, 0);
+    }
+}
+
+static void add_end(uint32_t n)
+{
+    static const uint8_t steps[] = {1, 3, 5, 7, 9, 10, 11};
+    add(RUN_SETTLE, 0, 0, 0);
+    add(RUN_INPUTS, n, 0, 0);
+    for (size_t i = 0; i < sizeof steps; i++) add_moments(n, steps[i]);
+    for (size_t i = 0; i < sizeof steps; i++) add(RUN_MOMENTS, n, (uint32_t)steps[i] - 1, 3);
+}
+
+/* Up to the moment when messages of this type wait, and no others. */
+static void add_until(uint32_t n, enum sl_message_type type)
+{
+    static const enum sl_message_type order[] = {SL_MESSAGE_SHARES, SL_MESSAGE_LIST, SL_MESSAGE_COMMIT, SL_MESSAGE_LIST, SL_MESSAGE_OPEN, SL_MESSAGE_LIST,
+                                                 SL_MESSAGE_AUDIT, SL_MESSAGE_LIST, SL_MESSAGE_CONFIRM, SL_MESSAGE_UNMASK, SL_MESSAGE_RESULT};
+    add(RUN_INPUTS, n, 0, 0);
+    for (size_t i = 0; i < sizeof order / sizeof *order && order[i] != type; i++) {
+        add(RUN_DELIVER_TYPE, (uint32_t)order[i] - SL_MESSAGE_REFUSE, 0, 0);
+        for (uint32_t j = 0; j < n && order[i] >= SL_MESSAGE_LIST && order[i] <= SL_MESSAGE_OPEN; j++) add(RUN_FETCH, j, 0, 0);
+    }
+}
+
+static void put_run(const char *format, uint32_t a, uint32_t b)
+{
+    char name[64];
+    snprintf(name, sizeof name, format, a, b);
+    put("session", name, story.bytes, story.size);
+}
+
+/* Member 1 changes one field of its message of each type, to one and to all. */
+static void put_lies(uint32_t kind)
+{
+    static const struct { enum sl_message_type type; uint32_t n_fields; } lies[] = {
+        {SL_MESSAGE_SHARES, 8}, {SL_MESSAGE_COMMIT, 2}, {SL_MESSAGE_OPEN, 2}, {SL_MESSAGE_AUDIT, 7}, {SL_MESSAGE_CONFIRM, 1}, {SL_MESSAGE_UNMASK, 2},
+        {SL_MESSAGE_RESULT, 1}};
+    uint32_t n = 3 + kind % 4;
+    for (size_t i = 0; i < sizeof lies / sizeof *lies; i++)
+        for (uint32_t field = 0; field < 2 * lies[i].n_fields; field++) {
+            begin_run((uint8_t)kind, 2);
+            add_until(n, lies[i].type);
+            add(field % 2 ? RUN_LIE_TO_ALL : RUN_LIE_TO_ONE, n - 1, field / 2, 2);
+            add_end(n);
+            char format[64];
+            snprintf(format, sizeof format, "lie-%%u-%s-%%u", sl_message_name(lies[i].type));
+            put_run(format, kind, field);
+        }
+}
+
+static void put_runs(void)
+{
+    for (uint32_t kind = 0; kind < 8; kind++) {
+        uint32_t n = 3 + kind % 4;
+        begin_run((uint8_t)kind, 0);
+        add(RUN_SETTLE, 0, 0, 0);
+        add(RUN_INPUTS, n, 0, 0);
+        add(RUN_SETTLE, 0, 0, 0);
+        put_run("well-%u-%u", kind, n);
+
+        for (uint32_t step = SL_MESSAGE_SHARES; step <= SL_MESSAGE_RESULT; step++) {
+            begin_run((uint8_t)kind, 0);
+            add_until(n, (enum sl_message_type)step);
+            add(RUN_SILENCE, step % n, 0, 0);
+            add_end(n);
+            put_run("silent-%u-%u", kind, step);
+        }
+        begin_run((uint8_t)kind, 0);
+        add(RUN_CUT, 1, 2, 0);
+        add_end(n);
+        put_run("cut-%u-%u", kind, 1);
+        begin_run((uint8_t)kind, 0);
+        add(RUN_REFUSE, 1, 3, 0);
+        add_end(n);
+        put_run("refusal-%u-%u", kind, 1);
+    }
+    for (uint32_t kind = 2; kind < 4; kind++) {
+        put_lies(kind);
+        uint32_t n = 3 + kind % 4;
+        begin_run((uint8_t)kind, 1);
+        add_until(n, SL_MESSAGE_LIST);
+        add(RUN_LIST, 0, 2, 0x7);
+        add(RUN_LIST, 0, 1, 0xf);
+        add_end(n);
+        put_run("two-lists-%u-%u", kind, n);
+        begin_run((uint8_t)kind, 2);
+        add(RUN_INPUTS, 1, 14, 0);
+        add_end(n);
+        put_run("too-large-%u-%u", kind, n);
+        begin_run((uint8_t)kind, 2);
+        for (uint32_t what = 0; what < 4; what++) add(RUN_LIE, 8 * what, n - 1, 0);
+        add_end(n);
+        put_run("reveals-%u-%u", kind, n);
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) { fprintf(stderr, "usage: write_corpus FOLDER, which holds a folder for each target\n"); return 2; }
@@ -361,5 +486,6 @@ int main(int argc, char **argv)
     put_invites();
     put_requests();
     put_scenarios();
+    put_runs();
     return n_failed > 0;
 }
