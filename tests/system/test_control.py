@@ -246,6 +246,9 @@ class Network(unittest.TestCase):
         self.assertEqual(samples["starling_peers_known"], NODES - 1)
         self.assertGreater(samples['starling_traffic_bytes_total{direction="sent"}'], 0)
         self.assertIn("starling_own_score", families)
+        self.assertIn('starling_members_dropped_total{step="commit"}', samples)
+        self.assertEqual(samples['starling_members_excluded_total{cause="bad_audit"}'], 0)
+        self.assertEqual(samples["starling_evidence_made_total"], 0)
         with open(os.path.join(ROOT, "docs", "grafana.json"), encoding="utf-8") as file:
             dashboard = json.load(file)
         expressions = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
