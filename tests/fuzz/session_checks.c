@@ -21,7 +21,8 @@ static struct { unsigned long long met[STATES][TYPES], changed[STATES][STATES], 
 
 /* ---- coverage ---- */
 
-static const char *const state_names[STATES] = {"none", "shared", "agreed", "committed", "opened", "audited", "confirmed", "unmasked", "signed", "done", "void"};
+static const char *const state_names[STATES] = {"none", "shared", "agreed", "committed", "opened", "audited", "confirmed", "unmasked", "signed", "done",
+                                                "void"};
 
 static void print_coverage(void)
 {
