@@ -241,10 +241,14 @@ static void check_refuses(const char *key, const char *value, const char *part)
 
 Test(config, phases_must_follow_each_other_with_time_between)
 {
-    check_refuses("phase.formation", "0.5", "phase.train");              /* equal is not earlier */
+    check_refuses("phase.formation", "0.4", "phase.shares");             /* equal is not earlier */
+    check_refuses("phase.shares", "0.5", "phase.train");
     check_refuses("phase.train", "0.6", "phase.commit");
     check_refuses("phase.commit", "0.7", "phase.open");
-    check_refuses("phase.open", "0.9", "phase.result");
+    check_refuses("phase.open", "0.73", "phase.audit");
+    check_refuses("phase.audit", "0.79", "phase.confirm");
+    check_refuses("phase.confirm", "0.85", "phase.unmask");
+    check_refuses("phase.unmask", "0.9", "phase.result");
     check_refuses("phase.pull", "0.5", "phase.result");
 }
 

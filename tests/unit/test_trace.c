@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "cohort/session.h"
 #include "starling/error.h"
 #include "starling/trace.h"
 
@@ -45,6 +46,27 @@ Test(trace, prints_the_error_in_words)
     sl_trace_text(&event, "n7", text, sizeof text);
 
     cr_assert_str_eq(text, "no aggregate from n7 (not found)");
+}
+
+Test(trace, names_steps_of_a_cohort_and_reasons_in_words)
+{
+    struct sl_trace_event dropped = {.type = SL_TRACE_DROPPED, .a = SL_STEP_AUDIT}, empty = {.type = SL_TRACE_VOID_ALONE, .a = SL_STEP_LIST_SHARES},
+                          refused = {.type = SL_TRACE_REFUSED, .a = 2}, unknown = {.type = SL_TRACE_REFUSED, .a = -1};
+    char text[128];
+
+    sl_trace_text(&dropped, "n7", text, sizeof text);
+    cr_assert_str_eq(text, "dropped n7: silent at the audit");
+    sl_trace_text(&empty, "", text, sizeof text);
+    cr_assert_str_eq(text, "cohort void at the list of shares: too few members left");
+    sl_trace_text(&refused, "n7", text, sizeof text);
+    cr_assert_str_eq(text, "n7 contributes nothing: it leaves");
+    sl_trace_text(&unknown, "n7", text, sizeof text);
+    cr_assert_str_eq(text, "n7 contributes nothing: an unknown one");
+    for (int64_t step = 0; step < SL_STEP_COUNT; step++) {
+        dropped.a = step;
+        sl_trace_text(&dropped, "n7", text, sizeof text);
+        cr_assert_null(strstr(text, "unknown"), "step %d has a word", (int)step);
+    }
 }
 
 Test(trace, says_what_becomes_of_a_node_whose_state_is_bad_or_that_stalls)
