@@ -138,8 +138,9 @@ static void on_tell(void *context, enum sl_session_news news, uint32_t member, i
         [SL_NEWS_BAD_RESULT] = SL_TRACE_BAD_RESULT, [SL_NEWS_REFUSED] = SL_TRACE_REFUSED, [SL_NEWS_VOID] = SL_TRACE_VOID};
     struct sl_node *node = context;
     struct cohort *cohort = &node->cohort;
-    bool is_one = member < cohort->n_members;
-    if (is_one && news >= SL_NEWS_DROPPED && news != SL_NEWS_BAD_RESULT) cohort->members[member].was_dropped = true;
+    bool is_one = member < cohort->n_members, is_fault = is_one && member != cohort->own && news >= SL_NEWS_DROPPED;
+    bool is_doubtful = news == SL_NEWS_DISPUTED || news == SL_NEWS_BAD_RESULT || news == SL_NEWS_REFUSED;      /* its partner's fault, or nobody's */
+    if (is_fault && !is_doubtful) cohort->members[member].was_lost = true;
     if (news == SL_NEWS_DONE) return;                   /* told as AGGREGATE when it is in its slot */
 
     enum sl_trace_type type = news == SL_NEWS_VOID && !is_one ? SL_TRACE_VOID_ALONE : types[news];
@@ -193,6 +194,7 @@ static void settle(struct sl_node *node)
 
     cohort->state = state == SL_SESSION_DONE && build_aggregate(node) ? COHORT_DONE : COHORT_VOID;
     if (cohort->state == COHORT_VOID) node->counters.cohorts_void++;
+    liveness_on_run(node);
     transfer_reset(node, FETCH_REFERENCE);
     if (cohort->state == COHORT_VOID) transfer_reset(node, FETCH_VECTOR);
 }

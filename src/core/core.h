@@ -194,7 +194,7 @@ enum refusal { REFUSAL_REFERENCE = 1, REFUSAL_LEAVING, REFUSAL_TRAINING, REFUSAL
 struct member {                      /* at its place in the roster, which is also its index in the session */
     uint8_t id[32], sign_public[32], transport_public[32], mask_public[32], box_public[32];
     char address[SL_ADDRESS_MAX];
-    bool tree_ready, was_dropped;
+    bool tree_ready, was_lost;       /* was_lost: silent when it was needed, or a liar */
     struct sl_merkle tree;           /* of its masked vector, when somebody asked for it */
 };
 
@@ -217,6 +217,14 @@ struct cohort {
     struct sl_session *session;
     uint64_t n_evidence;             /* proofs made by this node, ever */
 };
+
+/* ---- liveness.c: whom cohorts lost ---- */
+
+enum { LIVENESS_MAX = 128 };
+
+struct record { uint8_t id[32]; double lost; uint32_t wait; uint64_t until; };       /* lost: moving average; until: the last epoch in which it is left alone */
+
+struct liveness { struct record all[LIVENESS_MAX]; uint32_t n; };
 
 /* ---- pull.c: aggregates held, served and fetched ---- */
 
@@ -284,6 +292,7 @@ struct sl_node {
     struct membership members;
     struct formation formation;
     struct cohort cohort;
+    struct liveness liveness;
     struct pulls pulls;
     struct fetch fetches[SL_MESH_COHORT_MAX + PULLS_MAX];
 
@@ -449,6 +458,10 @@ void cohort_on_fetched(struct sl_node *node, enum fetch_kind kind, uint32_t inde
 void cohort_on_message(struct sl_node *node, struct link *link, const struct sl_envelope *envelope);
 void cohort_on_moment(struct sl_node *node);
 uint32_t cohort_vector_size(const struct sl_node *node);         /* of a masked vector on the wire, in bytes */
+
+/* liveness.c */
+void liveness_on_run(struct sl_node *node);              /* the run in node->cohort is over */
+bool liveness_avoids(const struct sl_node *node, const uint8_t id[32]);
 
 /* contribution.c */
 bool contribution_is_near(struct sl_node *node);         /* is the reference near our own anchor? */

@@ -40,7 +40,7 @@ static void add_candidate(struct sl_node *node, const struct sl_view_peer *peer,
     formation->candidates[formation->n_candidates++] = contact_of(peer);
 }
 
-/* The own group first, then the nearest neighbours on both sides in turn. */
+/* The own group first, then the nearest neighbours on both sides in turn; whom we leave alone our own JOIN refuses. */
 static void choose_neighbours(struct sl_node *node, uint32_t n_wanted)
 {
     struct group group = group_own(node);
@@ -63,7 +63,7 @@ static void choose_at_random(struct sl_node *node, uint32_t n_wanted)
     const struct sl_view_peer *peer;
     for (uint32_t n = 0; n < n_wanted && (peer = sl_view_draw(&node->view, &node->draw, (const uint8_t(*)[32])drawn, n)); n++) {
         memcpy(drawn[n], peer->id, 32);
-        add_candidate(node, peer, 0);
+        if (!liveness_avoids(node, peer->id)) add_candidate(node, peer, 0);
     }
 }
 
@@ -98,7 +98,7 @@ static uint32_t unwanted(const struct sl_node *node, const struct proposal *prop
     uint32_t bits = 0;
     if (!proposal_open(node, proposal, &body)) return 0;
     for (uint32_t i = 0; i < body.n_candidates; i++) {
-        if (advert_is_banned(node, body.candidates[i])) bits |= (uint32_t)1 << i;
+        if (advert_is_banned(node, body.candidates[i]) || liveness_avoids(node, body.candidates[i])) bits |= (uint32_t)1 << i;
     }
     return bits;
 }
