@@ -222,9 +222,9 @@ struct cohort {
 
 enum { LIVENESS_MAX = 128 };
 
-struct record { uint8_t id[32]; double lost; uint32_t wait; uint64_t until; };       /* lost: moving average; until: the last epoch in which it is left alone */
+struct liveness_record { uint8_t id[32]; double lost; uint32_t wait; uint64_t until; };       /* lost: moving average; until: the last epoch in which it is left alone */
 
-struct liveness { struct record all[LIVENESS_MAX]; uint32_t n; };
+struct liveness { struct liveness_record all[LIVENESS_MAX]; uint32_t n; };
 
 /* ---- pull.c: aggregates held, served and fetched ---- */
 

@@ -11,7 +11,7 @@ static const double weight = .3,                         /* of the latest run: t
                     allowed = .5, forgiven = .2;
 enum { WAIT_FIRST = 2, WAIT_MAX = 16 };                  /* epochs */
 
-static struct record *find(struct sl_node *node, const uint8_t id[32])
+static struct liveness_record *find(struct sl_node *node, const uint8_t id[32])
 {
     for (uint32_t i = 0; i < node->liveness.n; i++)
         if (sl_hash_equal(node->liveness.all[i].id, id)) return &node->liveness.all[i];
@@ -19,10 +19,10 @@ static struct record *find(struct sl_node *node, const uint8_t id[32])
 }
 
 /* A new record takes the place of the best one when there is no room: of it there is least to remember. */
-static struct record *find_or_add(struct sl_node *node, const uint8_t id[32])
+static struct liveness_record *find_or_add(struct sl_node *node, const uint8_t id[32])
 {
     struct liveness *liveness = &node->liveness;
-    struct record *record = find(node, id);
+    struct liveness_record *record = find(node, id);
     if (record) return record;
 
     if (liveness->n < LIVENESS_MAX) {
@@ -32,13 +32,13 @@ static struct record *find_or_add(struct sl_node *node, const uint8_t id[32])
         for (uint32_t i = 1; i < liveness->n; i++)
             if (liveness->all[i].lost < record->lost) record = &liveness->all[i];
     }
-    *record = (struct record){0};
+    *record = (struct liveness_record){0};
     memcpy(record->id, id, 32);
     return record;
 }
 
 /* Where all are lossy nobody stands out, and whoever refused everybody would sit alone. */
-static bool stands_out(const struct sl_node *node, const struct record *record)
+static bool stands_out(const struct sl_node *node, const struct liveness_record *record)
 {
     double sum = 0;
     for (uint32_t i = 0; i < node->liveness.n; i++) sum += node->liveness.all[i].lost;
@@ -47,7 +47,7 @@ static bool stands_out(const struct sl_node *node, const struct record *record)
 
 static void note(struct sl_node *node, const uint8_t id[32], bool was_lost)
 {
-    struct record *record = was_lost ? find_or_add(node, id) : find(node, id);
+    struct liveness_record *record = was_lost ? find_or_add(node, id) : find(node, id);
     if (!record) return;
 
     record->lost += weight * (was_lost - record->lost);
