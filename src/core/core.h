@@ -222,7 +222,7 @@ struct cohort {
 
 enum { LIVENESS_MAX = 128 };
 
-struct liveness_record { uint8_t id[32]; double lost; uint32_t wait; uint64_t until; };       /* lost: moving average; until: the last epoch in which it is left alone */
+struct liveness_record { uint8_t id[32]; double lost; uint32_t wait; uint64_t until; };      /* lost: moving average; until: left alone up to this epoch */
 
 struct liveness { struct liveness_record all[LIVENESS_MAX]; uint32_t n; };
 

@@ -237,7 +237,8 @@ void links_send_to(struct sl_node *node, const struct contact *to, const uint8_t
         return;
     }
     links_dial(node, to);
-    if (size <= node->links.waiting_size && is_dialing(node, to->id)) keep_waiting(node, to->id, bytes, size);     /* every dial ends, and its waiting messages with it */
+    /* every dial ends, and its waiting messages with it */
+    if (size <= node->links.waiting_size && is_dialing(node, to->id)) keep_waiting(node, to->id, bytes, size);
 }
 
 /* Sends what waited for this peer; the bytes move to the out arena, where they live until the next step. */

@@ -11,19 +11,13 @@ static const double weight = .3,                         /* of the latest run: t
                     allowed = .5, forgiven = .2;
 enum { WAIT_FIRST = 2, WAIT_MAX = 16 };                  /* epochs */
 
-static struct liveness_record *find(struct sl_node *node, const uint8_t id[32])
-{
-    for (uint32_t i = 0; i < node->liveness.n; i++)
-        if (sl_hash_equal(node->liveness.all[i].id, id)) return &node->liveness.all[i];
-    return NULL;
-}
-
 /* A new record takes the place of the best one when there is no room: of it there is least to remember. */
 static struct liveness_record *find_or_add(struct sl_node *node, const uint8_t id[32])
 {
     struct liveness *liveness = &node->liveness;
-    struct liveness_record *record = find(node, id);
-    if (record) return record;
+    struct liveness_record *record;
+    for (uint32_t i = 0; i < liveness->n; i++)
+        if (sl_hash_equal(liveness->all[i].id, id)) return &liveness->all[i];
 
     if (liveness->n < LIVENESS_MAX) {
         record = &liveness->all[liveness->n++];
@@ -47,9 +41,7 @@ static bool stands_out(const struct sl_node *node, const struct liveness_record 
 
 static void note(struct sl_node *node, const uint8_t id[32], bool was_lost)
 {
-    struct liveness_record *record = was_lost ? find_or_add(node, id) : find(node, id);
-    if (!record) return;
-
+    struct liveness_record *record = find_or_add(node, id);
     record->lost += weight * (was_lost - record->lost);
     if (!was_lost && record->lost < forgiven) record->wait = 0;
     if (!was_lost || !stands_out(node, record)) return;

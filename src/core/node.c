@@ -71,7 +71,7 @@ const uint8_t *node_seal(struct sl_node *node, struct sl_writer *writer, enum sl
 static size_t out_size(const struct sl_node *node)
 {
     size_t message = (size_t)4 * (node->k < SL_CHUNK_ELEMENTS ? node->k : SL_CHUNK_ELEMENTS) + 1024;
-    size_t session = (size_t)node->config.cohort_max_size * (SHARES_BASE + SHARES_EACH * node->config.cohort_max_size);     /* copies, forwarded ones among them */
+    size_t session = (size_t)node->config.cohort_max_size * (SHARES_BASE + SHARES_EACH * node->config.cohort_max_size);     /* also forwarded ones */
     return state_size(node) + book_size_max(node) + 4 * message + 2 * (2048 + (size_t)node->config.cohort_max_size * 1024) + session + 65536;
 }
 

@@ -276,7 +276,9 @@ Test(cohort, takes_nothing_back_when_it_is_told_to_leave_after_its_aggregate)
 /* ---- members that drop ---- */
 
 static const struct { enum sl_message_type type; enum sl_session_step step; double until; } drops[] = {
-    {SL_MESSAGE_SHARES, SL_STEP_SHARES, .12 + .28 * .61}, {SL_MESSAGE_COMMIT, SL_STEP_COMMIT, .50 + .05 * .61}, {SL_MESSAGE_OPEN, SL_STEP_OPEN, .55 + .17 * .61}};
+    {SL_MESSAGE_SHARES, SL_STEP_SHARES, .12 + .28 * .61},
+    {SL_MESSAGE_COMMIT, SL_STEP_COMMIT, .50 + .05 * .61},
+    {SL_MESSAGE_OPEN, SL_STEP_OPEN, .55 + .17 * .61}};
 
 Test(cohort, survives_a_member_that_vanishes_at_any_step_and_tells_of_it)
 {
