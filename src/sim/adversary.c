@@ -163,26 +163,6 @@ const uint8_t *liar_end(struct sl_liar *liar, struct sl_writer *writer, enum sl_
     return writer->bytes;
 }
 
-static bool alter_once(struct sl_liar *liar, const struct sl_envelope *envelope, liar_alter *alter)
-{
-    struct sl_writer writer = liar_begin(liar, envelope);
-    if (session_is_amended(liar, envelope) || !alter(liar, envelope, &writer)) return false;
-
-    liar->altered = liar_end(liar, &writer, envelope->type, &liar->altered_size);
-    liar->altered_from = envelope->bytes;
-    if (!liar->altered) return false;
-    session_amend(liar, liar->altered, liar->altered_size);
-    liar_strike(liar);
-    return true;
-}
-
-bool liar_send_altered(struct sl_liar *liar, const struct sl_envelope *envelope, const struct sl_send *send, liar_alter *alter)
-{
-    if (liar->altered_from != envelope->bytes && !alter_once(liar, envelope, alter)) return false;
-    liar_send(liar, send->link, liar->altered, liar->altered_size);
-    return true;
-}
-
 void records_add(struct records *records, const struct sl_envelope *envelope)
 {
     if (envelope->size > RECORD_MAX) return;
@@ -199,6 +179,7 @@ static void on_event(void *context, struct sl_node *node, struct sl_event *event
 {
     struct sl_liar *liar = context;
     liar->node = node;
+    if (liar->adversary->say) session_listen(liar);
     if (liar->adversary->event) liar->adversary->event(liar, event);
 }
 
@@ -215,7 +196,6 @@ static void on_actions(void *context, struct sl_node *node, struct sl_actions *a
     liar->node = node;
     liar->n_sends = 0;
     liar->n_bytes = 0;
-    liar->altered_from = NULL;
     if (liar->adversary->after) liar->adversary->after(liar);
     for (uint32_t i = 0; i < actions->n_sends; i++) on_message(liar, &actions->sends[i]);
     actions->sends = liar->sends;

@@ -19,6 +19,8 @@ enum {
 /*
  * An attack. All functions may be NULL.
  * event     before a step
+ * say       when the node's own session says something, before it goes on: writes another body and returns true, or leaves it. The session stands by
+ *           the lie from then on: it is what it holds, names in LISTs and sends again
  * after     after it, before its messages are looked at: messages that are added go out first
  * message   of each message that is about to go out: true if the attack has seen to it (dropped, altered, held back), false: it goes out as it is
  */
@@ -26,6 +28,7 @@ struct sl_adversary {
     const char *name, *summary;
     size_t size;                         /* of its memory, zero at the beginning */
     void (*event)(struct sl_liar *liar, struct sl_event *event);
+    bool (*say)(struct sl_liar *liar, const struct sl_envelope *envelope, struct sl_writer *writer);
     void (*after)(struct sl_liar *liar);
     bool (*message)(struct sl_liar *liar, const struct sl_envelope *envelope, const struct sl_send *send);
 };
@@ -49,9 +52,8 @@ struct sl_liar {
     struct sl_rng rng;                   /* forked from, never drawn from */
     struct sl_node *node;                /* during a step */
     uint64_t n_strikes;
-    const uint8_t *altered_from;         /* the last message that was altered in this step: those to several links share their bytes, */
-    const uint8_t *altered;              /* and so do the altered ones */
-    size_t altered_size;
+    struct sl_session_port port;         /* of the core, behind that of the liar; empty before the first step */
+    uint8_t lies[SL_STEP_COUNT][32];     /* hashes of the bodies that `say` wrote last, by step */
     struct sl_send sends[LIAR_SENDS_MAX];
     uint32_t n_sends;
     uint8_t *bytes;                      /* LIAR_BYTES_MAX */
@@ -75,18 +77,12 @@ void liar_send_to_members(struct sl_liar *liar, const uint8_t *bytes, size_t siz
 struct sl_writer liar_begin(struct sl_liar *liar, const struct sl_envelope *like);
 const uint8_t *liar_end(struct sl_liar *liar, struct sl_writer *writer, enum sl_message_type type, size_t *size);
 
-/* Sends what `alter` makes of the node's own message (it writes the body, or returns false: unchanged) to the link of `send`, in all copies alike, and puts it
- * into the session's own memory, so that the node stands by its lie. False: nothing was altered. */
-typedef bool liar_alter(struct sl_liar *liar, const struct sl_envelope *envelope, struct sl_writer *writer);
-bool liar_send_altered(struct sl_liar *liar, const struct sl_envelope *envelope, const struct sl_send *send, liar_alter *alter);
-
 void records_add(struct records *records, const struct sl_envelope *envelope);
 
 /* adversary_session.c: the inside of the node's own session. */
-void session_amend(struct sl_liar *liar, const uint8_t *bytes, size_t size);   /* the own message of a step stands there in this form */
-bool session_is_amended(const struct sl_liar *liar, const struct sl_envelope *envelope);
+void session_listen(struct sl_liar *liar);                                     /* what it says passes the liar from now on */
 
-/* Adds `value` to n coordinates of the own input and of the own masked vector, places drawn from rng; the root of the changed vector. False: there is none. */
-bool session_shift(struct sl_liar *liar, uint32_t value, uint32_t n, struct sl_rng *rng, uint8_t root[32]);
+/* Adds `value` to n coordinates of the own input and of the own masked vector, places drawn from rng; the root of the changed vector. */
+void session_shift(struct sl_liar *liar, uint32_t value, uint32_t n, struct sl_rng *rng, uint8_t root[32]);
 
 #endif

@@ -16,14 +16,9 @@ static uint32_t victim_of(const struct sl_liar *liar, uint32_t n_members, uint32
 static bool read_shares(const struct sl_liar *liar, const struct sl_envelope *envelope, struct sl_shares *shares, uint32_t *own)
 {
     const struct cohort *cohort = liar_cohort(liar);
-    if (!cohort || sl_read_shares(envelope, shares) != SL_OK || shares->n_members < 2) return false;
+    if (!cohort || envelope->type != SL_MESSAGE_SHARES || sl_read_shares(envelope, shares) != SL_OK || shares->n_members < 2) return false;
     *own = cohort->own;
     return *own < shares->n_members;
-}
-
-static bool is_own_shares(const struct sl_liar *liar, const struct sl_envelope *envelope)
-{
-    return envelope->type == SL_MESSAGE_SHARES && liar_is_own(liar, envelope);
 }
 
 /* ---- bad-shares ---- */
@@ -44,13 +39,8 @@ static bool spoil_box(struct sl_liar *liar, const struct sl_envelope *envelope, 
     return true;
 }
 
-static bool bad_shares(struct sl_liar *liar, const struct sl_envelope *envelope, const struct sl_send *send)
-{
-    return is_own_shares(liar, envelope) && liar_send_altered(liar, envelope, send, spoil_box);
-}
-
 const struct sl_adversary sl_adversary_bad_shares = {
-    .name = "bad-shares", .summary = "deals one partner shares that do not open", .message = bad_shares
+    .name = "bad-shares", .summary = "deals one partner shares that do not open", .say = spoil_box
 };
 
 /* ---- bad-secret ---- */
@@ -66,13 +56,8 @@ static bool spoil_hash(struct sl_liar *liar, const struct sl_envelope *envelope,
     return true;
 }
 
-static bool bad_secret(struct sl_liar *liar, const struct sl_envelope *envelope, const struct sl_send *send)
-{
-    return is_own_shares(liar, envelope) && liar_send_altered(liar, envelope, send, spoil_hash);
-}
-
 const struct sl_adversary sl_adversary_bad_secret = {
-    .name = "bad-secret", .summary = "deals shares that fit their hashes, of another secret than it signed", .message = bad_secret
+    .name = "bad-secret", .summary = "deals shares that fit their hashes, of another secret than it signed", .say = spoil_hash
 };
 
 /* ---- tag-mismatch ---- */
@@ -91,21 +76,23 @@ static bool spoil_tag(struct sl_liar *liar, const struct sl_envelope *envelope, 
 }
 
 /* It says nothing of its own about the dispute. */
-static bool tag_mismatch(struct sl_liar *liar, const struct sl_envelope *envelope, const struct sl_send *send)
+static bool keep_quiet(struct sl_liar *liar, const struct sl_envelope *envelope, const struct sl_send *send)
 {
-    if (envelope->type == SL_MESSAGE_REVEAL && liar_is_own(liar, envelope)) return true;
-    return is_own_shares(liar, envelope) && liar_send_altered(liar, envelope, send, spoil_tag);
+    (void)send;
+    return envelope->type == SL_MESSAGE_REVEAL && liar_is_own(liar, envelope);
 }
 
 const struct sl_adversary sl_adversary_tag_mismatch = {
-    .name = "tag-mismatch", .summary = "signs a false tag of a key it shares with one partner", .message = tag_mismatch
+    .name = "tag-mismatch", .summary = "signs a false tag of a key it shares with one partner", .say = spoil_tag,
+    .message = keep_quiet
 };
 
 /* ---- partial-shares ---- */
 
 static bool partial_shares(struct sl_liar *liar, const struct sl_envelope *envelope, const struct sl_send *send)
 {
-    uint32_t member = is_own_shares(liar, envelope) ? liar_member_at(liar, send->link) : UINT32_MAX;
+    bool is_own = envelope->type == SL_MESSAGE_SHARES && liar_is_own(liar, envelope);
+    uint32_t member = is_own ? liar_member_at(liar, send->link) : UINT32_MAX;
     if (member == UINT32_MAX || member % 2 == 0) return false;
 
     liar_strike(liar);

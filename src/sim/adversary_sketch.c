@@ -21,7 +21,7 @@ static bool hide_input(struct sl_liar *liar, const struct sl_envelope *envelope,
 {
     struct sl_audit audit;
     uint32_t mask = ring_mask(liar);
-    if (sl_read_audit(envelope, &audit) != SL_OK) return false;
+    if (envelope->type != SL_MESSAGE_AUDIT || sl_read_audit(envelope, &audit) != SL_OK) return false;
 
     for (uint32_t r = 0; r < audit.rows; r++) {
         uint32_t told = (uint32_t)(as_signed(audit.input[r], mask) / SHRINK) & mask;
@@ -32,13 +32,8 @@ static bool hide_input(struct sl_liar *liar, const struct sl_envelope *envelope,
     return true;
 }
 
-static bool false_sketch(struct sl_liar *liar, const struct sl_envelope *envelope, const struct sl_send *send)
-{
-    return envelope->type == SL_MESSAGE_AUDIT && liar_is_own(liar, envelope) && liar_send_altered(liar, envelope, send, hide_input);
-}
-
 const struct sl_adversary sl_adversary_false_sketch = {
-    .name = "false-sketch", .summary = "tells a sketch eight times too small and lets its self mask make up for it", .message = false_sketch
+    .name = "false-sketch", .summary = "tells a sketch eight times too small and lets its self mask make up for it", .say = hide_input
 };
 
 /* One number of a pair is false, the input makes up for it: whoever believes it must think that the partner told another. */
@@ -47,7 +42,7 @@ static bool frame(struct sl_liar *liar, const struct sl_envelope *envelope, stru
     struct sl_audit audit;
     const struct cohort *cohort = liar_cohort(liar);
     uint32_t mask = ring_mask(liar), victim = SL_MESH_COHORT_MAX;
-    if (!cohort || sl_read_audit(envelope, &audit) != SL_OK) return false;
+    if (!cohort || envelope->type != SL_MESSAGE_AUDIT || sl_read_audit(envelope, &audit) != SL_OK) return false;
 
     struct sl_rng rng = liar_rng(liar, "victim");
     for (uint32_t j = 0, n = 0; j < cohort->n_members; j++)
@@ -60,12 +55,14 @@ static bool frame(struct sl_liar *liar, const struct sl_envelope *envelope, stru
     return true;
 }
 
-static bool framing_sketch(struct sl_liar *liar, const struct sl_envelope *envelope, const struct sl_send *send)
+/* It says nothing of its own about the dispute. */
+static bool keep_quiet(struct sl_liar *liar, const struct sl_envelope *envelope, const struct sl_send *send)
 {
-    if (envelope->type == SL_MESSAGE_REVEAL && liar_is_own(liar, envelope)) return true;
-    return envelope->type == SL_MESSAGE_AUDIT && liar_is_own(liar, envelope) && liar_send_altered(liar, envelope, send, frame);
+    (void)send;
+    return envelope->type == SL_MESSAGE_REVEAL && liar_is_own(liar, envelope);
 }
 
 const struct sl_adversary sl_adversary_framing_sketch = {
-    .name = "framing-sketch", .summary = "tells a false sketch of a pair's mask, so that the partner looks guilty", .message = framing_sketch
+    .name = "framing-sketch", .summary = "tells a false sketch of a pair's mask, so that the partner looks guilty", .say = frame,
+    .message = keep_quiet
 };

@@ -64,48 +64,36 @@ const struct sl_adversary sl_adversary_huge_input = {
 
 /* ---- half-ring, near-half ---- */
 
-struct shifted { uint64_t epoch; uint8_t root[32]; };
+enum { HALVES = 16 };
 
-/* The vector is changed when its COMMIT is about to go out, and the COMMIT names the changed one. */
-static bool shift(struct sl_liar *liar, const struct sl_envelope *envelope, const struct sl_send *send, uint32_t value, uint32_t n, liar_alter *alter)
+/* The vector is changed when its COMMIT is said, and the COMMIT names the changed one. */
+static bool shift(struct sl_liar *liar, const struct sl_envelope *envelope, struct sl_writer *writer, uint32_t value, uint32_t n)
 {
-    struct shifted *shifted = liar->memory;
-    if (envelope->type != SL_MESSAGE_COMMIT || !liar_is_own(liar, envelope)) return false;
-    if (shifted->epoch != liar->node->epoch) {
-        struct sl_rng rng = liar_rng(liar, "places");
-        if (!session_shift(liar, value, n, &rng, shifted->root)) return false;
-        shifted->epoch = liar->node->epoch;
-    }
-    return liar_send_altered(liar, envelope, send, alter);
-}
-
-static bool name_root(struct sl_liar *liar, const struct sl_envelope *envelope, struct sl_writer *writer)
-{
-    const struct shifted *shifted = liar->memory;
     struct sl_commit commit;
-    if (sl_read_commit(envelope, &commit) != SL_OK) return false;
+    struct sl_rng rng = liar_rng(liar, "places");
+    if (envelope->type != SL_MESSAGE_COMMIT || sl_read_commit(envelope, &commit) != SL_OK) return false;
 
-    memcpy(commit.root, shifted->root, 32);
+    session_shift(liar, value, n, &rng, commit.root);
     sl_write_commit(writer, &commit);
     return true;
 }
 
 /* Sketches of +-1 alone would not see it: an even number of halves is nothing. */
-static bool half_ring(struct sl_liar *liar, const struct sl_envelope *envelope, const struct sl_send *send)
+static bool half_ring(struct sl_liar *liar, const struct sl_envelope *envelope, struct sl_writer *writer)
 {
-    return shift(liar, envelope, send, UINT32_C(1) << (liar->node->config.ring_bits - 1), 16, name_root);
+    return shift(liar, envelope, writer, UINT32_C(1) << (liar->node->config.ring_bits - 1), HALVES);
 }
 
 const struct sl_adversary sl_adversary_half_ring = {
-    .name = "half-ring", .summary = "adds half the ring to an even number of coordinates of its vector", .size = sizeof(struct shifted), .message = half_ring
+    .name = "half-ring", .summary = "adds half the ring to an even number of coordinates of its vector", .say = half_ring
 };
 
 /* The largest number that the ring can hold, in one coordinate. */
-static bool near_half(struct sl_liar *liar, const struct sl_envelope *envelope, const struct sl_send *send)
+static bool near_half(struct sl_liar *liar, const struct sl_envelope *envelope, struct sl_writer *writer)
 {
-    return shift(liar, envelope, send, (UINT32_C(1) << (liar->node->config.ring_bits - 1)) - 1, 1, name_root);
+    return shift(liar, envelope, writer, (UINT32_C(1) << (liar->node->config.ring_bits - 1)) - 1, 1);
 }
 
 const struct sl_adversary sl_adversary_near_half = {
-    .name = "near-half", .summary = "puts one number of nearly half the ring into its vector", .size = sizeof(struct shifted), .message = near_half
+    .name = "near-half", .summary = "puts one number of nearly half the ring into its vector", .say = near_half
 };
