@@ -9,11 +9,7 @@ import struct
 import sys
 
 import plain_crypto as crypto
-
-TYPES = {'PROPOSE': 8, 'JOIN': 9, 'ROSTER': 10, 'REFUSE': 12, 'SHARES': 13, 'LIST': 14, 'COMMIT': 15, 'OPEN': 16, 'AUDIT': 17, 'CONFIRM': 18, 'UNMASK': 19,
-         'RESULT': 20, 'REVEAL': 21, 'EVIDENCE': 22, 'NEED': 28}
-UNSIGNED = {'EVIDENCE', 'NEED'}
-
+import plain_wire as wire
 
 def fixed(n, size=32):
     return bytes((37 * n + k) % 256 for k in range(size))
@@ -32,85 +28,30 @@ def read(path):
     return {name: bytes.fromhex(text) for name, text in vectors.items()}
 
 
-def labelled(label, *parts, key=b''):
-    return crypto.blake2b(bytes([len(label)]) + label.encode() + b''.join(parts), key=key)
-
-
-def u64(number):
-    return struct.pack('<Q', number)
-
-
-def words(numbers, bits=32):
-    return b''.join((n % 2 ** bits).to_bytes(bits // 8, 'little') for n in numbers)
-
-
-def draw(seed, size):
-    """The first bytes that a generator with this seed gives: each buffer's first 32 bytes are the next key."""
-    drawn = b''
-    while len(drawn) < size:
-        buffer = crypto.stream(seed, 256)
-        seed, drawn = buffer[:32], drawn + buffer[32:]
-    return drawn[:size]
-
-
-def key_pair(seed):
-    secret = crypto.blake2b(seed)
-    return secret, crypto.x25519(secret)
-
-
-def pack(value):
-    """The shortest msgpack of integers, bytes and lists of them."""
-    if isinstance(value, int):
-        return pack_integer(value)
-    if isinstance(value, bytes):
-        size = len(value)
-        head = b'\xc4' + struct.pack('>B', size) if size < 256 else b'\xc5' + struct.pack('>H', size) if size < 65536 else b'\xc6' + struct.pack('>I', size)
-        return head + value
-    head = bytes([0x90 + len(value)]) if len(value) < 16 else b'\xdc' + struct.pack('>H', len(value))
-    return head + b''.join(pack(item) for item in value)
-
-
-def pack_integer(number):
-    if -32 <= number < 128:
-        return struct.pack('b', number)
-    kinds = [('\xcc', '>B', 8), ('\xcd', '>H', 16), ('\xce', '>I', 32), ('\xcf', '>Q', 64)] if number > 0 else \
-        [('\xd0', '>b', 7), ('\xd1', '>h', 15), ('\xd2', '>i', 31), ('\xd3', '>q', 63)]
-    for head, form, bits in kinds:
-        if -2 ** bits <= number < 2 ** bits:
-            return head.encode('latin-1') + struct.pack(form, number)
-    raise ValueError(number)
-
-
-def message(kind, body, sign_seed, network, cohort, sender, epoch):
-    head = b'\x98' + b''.join(pack(item) for item in (1, TYPES[kind], network, epoch, cohort, sender))
-    signed = head + pack(body)
-    return signed + pack(b'' if kind in UNSIGNED else crypto.ed25519_sign(sign_seed, labelled('message', signed)))
-
-
 def keys():
-    (client, client_public), (server, server_public) = key_pair(fixed(4)), key_pair(fixed(6))
+    (client, client_public), (server, server_public) = wire.key_pair(fixed(4)), wire.key_pair(fixed(6))
     yield 'key.client.secret', client
     yield 'key.client.public', client_public
     yield 'key.server.secret', server
     yield 'key.server.public', server_public
     session = crypto.blake2b(crypto.x25519(server, client_public) + client_public + server_public, size=64)
-    context = session + fixed(1) + u64(5) + fixed(2)
-    yield 'key.pair_seed', labelled('mask seed', context, fixed(3), fixed(5))
-    yield 'key.to_server', labelled('box key', context, fixed(3), fixed(5))
-    yield 'key.to_client', labelled('box key', context, fixed(5), fixed(3))
+    context = session + fixed(1) + wire.u64(5) + fixed(2)
+    yield 'key.pair_seed', wire.labelled('mask seed', context, fixed(3), fixed(5))
+    yield 'key.to_server', wire.labelled('box key', context, fixed(3), fixed(5))
+    yield 'key.to_client', wire.labelled('box key', context, fixed(5), fixed(3))
 
 
 def hashes():
     for name, label in (('mask_tag', 'mask tag'), ('box_tag', 'box tag'), ('self_seed', 'self seed'), ('audit_nonce', 'audit nonce')):
-        yield f'hash.{name}', labelled(label, fixed(2), fixed(7))
+        yield f'hash.{name}', wire.labelled(label, fixed(2), fixed(7))
     for name, label in (('self_share', 'self share'), ('mask_share', 'mask share')):
-        yield f'hash.{name}', labelled(label, fixed(2), u64(1), u64(3), fixed(8))
-    yield 'hash.audit_key', labelled('audit', fixed(9))
+        yield f'hash.{name}', wire.labelled(label, fixed(2), wire.u64(1), wire.u64(3), fixed(8))
+    yield 'hash.audit_key', wire.labelled('audit', fixed(9))
     yield 'box', crypto.xchacha20poly1305(fixed(12), bytes(24), fixed(2), fixed(10) + fixed(11))
 
 
 def shares():
-    coefficients = draw(fixed(14), 96)
+    coefficients = wire.draw(fixed(14), 96)
     dealt = {x: crypto.shamir_share(fixed(13), [coefficients[:32], coefficients[32:64], coefficients[64:]], x) for x in range(1, 7)}
     yield 'shamir.coefficients', coefficients
     yield 'shamir.shares', b''.join(dealt.values())
@@ -118,57 +59,22 @@ def shares():
         assert crypto.shamir_join({x: dealt[x] for x in chosen}) == fixed(13)
 
 
-def mask(seed, bits, start, n):
-    size = bits // 8
-    stream = crypto.stream(seed, size * n, size * start)
-    return [int.from_bytes(stream[size * j:size * (j + 1)], 'little') for j in range(n)]
-
-
 def masks():
     for bits in (32, 16):
         for name, sign in (('added', 1), ('taken', -1)):
             for start in (0, 128):
-                yield f'mask.{bits}.{name}.{start}', words([sign * element for element in mask(fixed(15), bits, start, 32)], bits)
-
-
-def matrix(key, rows, dim):
-    """Rows of -1, 0 and 1."""
-    chunks = (dim + 255) // 256
-    stream = crypto.stream(key, 64 * rows * chunks)
-    made = []
-    for row in range(rows):
-        entries = []
-        for chunk in range(chunks):
-            both = stream[64 * (rows * chunk + row):][:64]
-            plus, minus = int.from_bytes(both[:32], 'little'), int.from_bytes(both[32:], 'little')
-            entries += [(plus >> j & 1) - (minus >> j & 1) for j in range(256)]
-        made.append(entries)
-    return made
-
-
-def sketch_of(rows, vector, bits=32):
-    return [sum(a * x for a, x in zip(row, vector)) % 2 ** bits for row in rows]
+                yield f'mask.{bits}.{name}.{start}', wire.words([sign * element for element in wire.mask(fixed(15), bits, start, 32)], bits)
 
 
 def sketches():
-    rows = matrix(fixed(16), 3, 512)
+    rows = wire.matrix(fixed(16), 3, 512)
     for start in (0, 256):
         yield f'sketch.entries.{start}', b''.join(struct.pack('32b', *row[start:start + 32]) for row in rows)
-    yield 'sketch.rows', words(sketch_of(rows, [2654435761 * j % 2 ** 32 for j in range(300)]))
-
-
-def tree(data, chunk_size):
-    """Levels of a Merkle tree from its leaves to its top, and the root."""
-    chunks = [data[i:i + chunk_size] for i in range(0, len(data), chunk_size)]
-    levels = [[labelled('leaf', u64(i), chunk) for i, chunk in enumerate(chunks)]]
-    while len(levels[-1]) > 1:
-        below = levels[-1]
-        levels.append([labelled('node', *below[i:i + 2]) if i + 1 < len(below) else below[i] for i in range(0, len(below), 2)])
-    return levels, labelled('root', u64(len(chunks)), u64(len(data)), levels[-1][0])
+    yield 'sketch.rows', wire.words(wire.sketch_of(rows, [2654435761 * j % 2 ** 32 for j in range(300)]))
 
 
 def trees():
-    levels, root = tree(fixed(17, 300), 64)
+    levels, root = wire.tree(fixed(17, 300), 64)
     yield 'merkle.root', root
     yield 'merkle.path', levels[0][3] + levels[1][0] + levels[2][1]
 
@@ -187,7 +93,7 @@ def bodies():
     yield 'LIST', cohort, [2, fixed(52), 0x805, [fixed(53), fixed(54), fixed(55)]]
     yield 'COMMIT', cohort, [fixed(56), fixed(57)]
     yield 'OPEN', cohort, [fixed(58), fixed(59)]
-    yield 'AUDIT', cohort, [fixed(60), words([1, -2]), words([0x01020304, 5]), [words([7, 8]), b'', words([0x80000000, 9])]]
+    yield 'AUDIT', cohort, [fixed(60), wire.words([1, -2]), wire.words([0x01020304, 5]), [wire.words([7, 8]), b'', wire.words([0x80000000, 9])]]
     yield 'CONFIRM', cohort, [fixed(61)]
     yield 'UNMASK', cohort, [fixed(62), [fixed(63), b'', fixed(64)]]
     yield 'RESULT', cohort, [fixed(65), 13, 16, -7, fixed(66)]
@@ -198,7 +104,7 @@ def bodies():
 
 
 def say(kind, cohort, body):
-    return message(kind, body, fixed(18), fixed(1), cohort, fixed(3), 5)
+    return wire.message(kind, body, fixed(18), fixed(1), cohort, fixed(3), 5)
 
 
 def messages():
