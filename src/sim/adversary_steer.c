@@ -7,10 +7,11 @@
 
 enum { STEER_FACTOR = 10 };
 
-/* An own PROPOSE may be made in this step. */
-static bool may_propose(const struct sl_liar *liar)
+/* An own PROPOSE may be made in this step: when the number of the epoch is durable, or later by chance. */
+static bool may_propose(const struct sl_liar *liar, const struct sl_event *event)
 {
-    return liar->node->formation.state == FORMATION_FREE && !liar->node->formation.proposed;
+    const struct formation *formation = &liar->node->formation;
+    return event->type == SL_EVENT_STORED || (formation->state == FORMATION_FREE && !formation->proposed);
 }
 
 static bool count_proposals(struct sl_liar *liar, const struct sl_envelope *envelope, const struct sl_send *send)
@@ -33,8 +34,7 @@ static void shove(struct sl_liar *liar, float by)
 static void reference_event(struct sl_liar *liar, struct sl_event *event)
 {
     struct shove *shoved = liar->memory;
-    (void)event;
-    shoved->by = may_propose(liar) ? (float)(STEER_FACTOR * epoch_radius(liar->node) / sqrt(liar->node->dim)) : 0;
+    shoved->by = may_propose(liar, event) ? (float)(STEER_FACTOR * epoch_radius(liar->node) / sqrt(liar->node->dim)) : 0;
     if (shoved->by > 0) shove(liar, shoved->by);
 }
 
@@ -58,8 +58,7 @@ static void radius_event(struct sl_liar *liar, struct sl_event *event)
 {
     struct stretch *stretch = liar->memory;
     struct sl_node *node = liar->node;
-    (void)event;
-    stretch->is_stretched = may_propose(liar);
+    stretch->is_stretched = may_propose(liar, event);
     if (!stretch->is_stretched) return;
 
     stretch->n = node->n_distances;
