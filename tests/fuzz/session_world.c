@@ -211,6 +211,7 @@ static struct world *make_world(uint32_t kind)
     for (uint32_t i = 0; i < world->n; i++) make_pair_seed(world, i);
     for (uint32_t i = 0; i < world->n; i++) begin_session(world, i);
     world->n_first = world->n_packets;
+    memcpy(world->first, world->packets, world->n_first * sizeof *world->first);
     world->n_first_bytes = world->n_bytes;
     return world;
 }
@@ -230,10 +231,7 @@ struct world *world_begin(uint32_t kind, uint32_t liars)
     }
     world->n_packets = world->n_first;
     world->n_bytes = world->n_first_bytes;
-    for (uint32_t i = 0; i < world->n_packets; i++) {
-        world->packets[i].is_waiting = world->packets[i].is_true = true;
-        world->packets[i].delivered = 0;
-    }
+    memcpy(world->packets, world->first, world->n_first * sizeof *world->first);
     checks_begin(world);
     return world;
 }

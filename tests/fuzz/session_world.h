@@ -43,8 +43,8 @@ struct world {
     uint8_t cohort[32], roster[8192];
     size_t roster_size;
     struct world_member members[WORLD_MEMBERS_MAX];
-    struct packet packets[WORLD_PACKETS_MAX];
-    uint32_t n_packets, n_first;             /* those of the beginning */
+    struct packet packets[WORLD_PACKETS_MAX], first[WORLD_MEMBERS_MAX * WORLD_MEMBERS_MAX];      /* first: as they were at the beginning */
+    uint32_t n_packets, n_first;
     uint8_t *bytes;
     size_t n_bytes, n_first_bytes;
 };
