@@ -35,11 +35,11 @@ const struct members_cost *members_cost(const struct members *members, uint32_t 
 struct sl_session *members_session(const struct members *members, uint32_t member);
 const uint8_t *members_mean(const struct members *members, uint32_t member);              /* as it encoded the sum, MEMBERS_AGGREGATE_BITS a coordinate */
 
-/* From the seed: 32 bytes that a label and a member name. "sign", "mask" and "box" lead to a member's keys, "session", "input" and "rounding" to its generators,
+/* From the seed: 32 bytes that a label and a member name. "sign", "mask", "box" lead to a member's keys, "session", "input", "rounding" to its generators,
  * "network" and "cohort" of member 0 are the ids. */
 void members_seed(uint32_t seed, const char *label, uint32_t member, uint8_t out[32]);
 
-double members_now_ns(void);
+double members_cpu_ns(void);              /* of this thread */
 
 enum { MEMBERS_EPOCH = 5, MEMBERS_RADIUS_Q = 8 * 65536, MEMBERS_REF_EXPONENT = 10, MEMBERS_AGGREGATE_BITS = 16 };
 
