@@ -8,6 +8,7 @@ import pathlib
 import struct
 import sys
 
+import plain_cohort
 import plain_crypto as crypto
 import plain_wire as wire
 
@@ -113,7 +114,7 @@ def messages():
 
 
 def computed():
-    for part in (keys, hashes, shares, masks, sketches, trees, messages):
+    for part in (keys, hashes, shares, masks, sketches, trees, messages, plain_cohort.cohort):
         yield from part()
 
 

@@ -187,5 +187,6 @@ int main(void)
     print_sketch();
     print_tree();
     vectors_messages();
+    vectors_cohort();
     return 0;
 }

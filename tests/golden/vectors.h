@@ -14,5 +14,6 @@ void vectors_print(const char *name, const void *bytes, size_t size);
 void vectors_print_words(const char *name, const uint32_t *words, uint32_t n, uint32_t bits);
 
 void vectors_messages(void);
+void vectors_cohort(void);
 
 #endif
