@@ -60,17 +60,49 @@ static unsigned_wide shift_right_rounded(unsigned_wide magnitude, uint32_t shift
 struct mean_scale {
     wide ref_factor, sum_factor;         /* n 2^(E - ref_exponent), 2^(E - ring_exponent) */
     uint32_t n_members;
+    bool is_narrow;                      /* totals stay below 2^53: 64-bit integers hold them */
 };
 
-/* n_members |m[j]|, and its sign. */
-static unsigned_wide total_magnitude(const struct mean_scale *scale, const uint8_t ref[2], uint32_t sum, bool *negative)
+/* |number|, and whether it is below zero, without a branch: signs are a coin's toss. */
+static unsigned_wide magnitude_of(wide number, bool *negative)
 {
-    wide total = load_i16(ref) * scale->ref_factor + as_signed(sum) * scale->sum_factor, sign = total >> 127;
+    wide sign = number >> 127;
     *negative = sign != 0;
-    return (unsigned_wide)((total ^ sign) - sign);
+    return (unsigned_wide)((number ^ sign) - sign);
 }
 
-/* |m[j]| of it. */
+/* n_members m[j], before rounding. */
+static wide total_of(const struct mean_scale *scale, const uint8_t ref[2], uint32_t sum)
+{
+    return load_i16(ref) * scale->ref_factor + as_signed(sum) * scale->sum_factor;
+}
+
+static int64_t narrow_total(const struct mean_scale *scale, const uint8_t ref[2], uint32_t sum)
+{
+    return load_i16(ref) * (int64_t)scale->ref_factor + as_signed(sum) * (int64_t)scale->sum_factor;
+}
+
+static unsigned_wide greatest_total(const struct mean_scale *scale, const uint8_t *ref, const uint32_t *sum, uint32_t dim)
+{
+    unsigned_wide greatest = 0;
+    if (scale->is_narrow) {
+        int64_t least = 0, most = 0;
+        for (uint32_t j = 0; j < dim; j++) {
+            int64_t total = narrow_total(scale, ref + 2 * (size_t)j, sum[j]);
+            if (total < least) least = total;
+            if (total > most) most = total;
+        }
+        return (unsigned_wide)(most > -least ? most : -least);
+    }
+    for (uint32_t j = 0; j < dim; j++) {
+        bool negative;
+        unsigned_wide total = magnitude_of(total_of(scale, ref + 2 * (size_t)j, sum[j]), &negative);
+        if (total > greatest) greatest = total;
+    }
+    return greatest;
+}
+
+/* |m[j]| of |n_members m[j]|. */
 static unsigned_wide mean_magnitude(const struct mean_scale *scale, unsigned_wide total)
 {
     unsigned_wide magnitude = total + scale->n_members / 2;
@@ -78,6 +110,20 @@ static unsigned_wide mean_magnitude(const struct mean_scale *scale, unsigned_wid
     /* Nearly always the number fits 64 bits, whose division is several times faster. */
     if (magnitude <= UINT64_MAX) return (uint64_t)magnitude / scale->n_members;
     return magnitude / scale->n_members;
+}
+
+/* m[j], shifted. */
+static uint32_t mean_value(const struct mean_scale *scale, const uint8_t ref[2], uint32_t sum, uint32_t shift)
+{
+    if (scale->is_narrow) {
+        int64_t total = narrow_total(scale, ref, sum), sign = total >> 63, magnitude = ((total ^ sign) - sign) + scale->n_members / 2;
+        int64_t mean = (int64_t)((uint64_t)magnitude / scale->n_members), half = ((int64_t)1 << shift) >> 1;
+        return (uint32_t)((((mean + half) >> shift) ^ sign) - sign);
+    }
+    bool negative;
+    unsigned_wide total = magnitude_of(total_of(scale, ref, sum), &negative);
+    uint32_t value = (uint32_t)shift_right_rounded(mean_magnitude(scale, total), shift);
+    return (value ^ -(uint32_t)negative) + negative;
 }
 
 static void store(uint8_t *bytes, uint32_t n_bytes, uint32_t value)
@@ -175,30 +221,20 @@ void sl_mean_encode(const uint8_t *ref, int ref_exponent, const uint32_t *sum, u
     assert(ref_exponent >= REF_EXPONENT_MIN && ref_exponent <= REF_EXPONENT_MAX);
 
     const int common = ring_exponent > ref_exponent ? ring_exponent : ref_exponent;
-    const struct mean_scale scale = {
+    struct mean_scale scale = {
         .ref_factor = (wide)n_members << (common - ref_exponent),
         .sum_factor = (wide)1 << (common - ring_exponent),
         .n_members = n_members,
     };
-
-    bool negative;
-    unsigned_wide greatest = 0;
-    for (uint32_t j = 0; j < dim; j++) {
-        unsigned_wide total = total_magnitude(&scale, ref + 2 * (size_t)j, sum[j], &negative);
-        if (total > greatest) greatest = total;
-    }
+    scale.is_narrow = scale.ref_factor <= (wide)1 << 36 && scale.sum_factor <= (wide)1 << 20;
 
     /* Division and rounding are monotone, so the greatest decides for all. */
-    greatest = mean_magnitude(&scale, greatest);
-    const unsigned_wide limit = ((unsigned_wide)1 << (bits - 1)) - 1;
+    const unsigned_wide greatest = mean_magnitude(&scale, greatest_total(&scale, ref, sum, dim)), limit = ((unsigned_wide)1 << (bits - 1)) - 1;
     uint32_t shift = 0;
     while (shift_right_rounded(greatest, shift) > limit) shift++;
 
-    for (uint32_t j = 0; j < dim; j++) {
-        unsigned_wide total = total_magnitude(&scale, ref + 2 * (size_t)j, sum[j], &negative);
-        uint32_t value = (uint32_t)shift_right_rounded(mean_magnitude(&scale, total), shift);
-        store(bytes + (size_t)j * (bits / 8), bits / 8, (value ^ -(uint32_t)negative) + negative);
-    }
+    for (uint32_t j = 0; j < dim; j++)
+        store(bytes + (size_t)j * (bits / 8), bits / 8, mean_value(&scale, ref + 2 * (size_t)j, sum[j], shift));
     *exponent = common - (int)shift;
 }
 
