@@ -192,13 +192,14 @@ int sl_mask_unseal(const uint8_t key[32], const uint8_t cohort_id[32], const uin
 {
     static const uint8_t nonce[crypto_aead_xchacha20poly1305_ietf_NPUBBYTES];
     uint8_t shares[SHARES_BYTES];
-    if (crypto_aead_xchacha20poly1305_ietf_decrypt(shares, NULL, NULL, box, BOX_BYTES, cohort_id, 32, nonce, key) != 0) return SL_ERROR_BAD_SIGNATURE;
-
-    memcpy(self_share, shares, 32);
-    memcpy(mask_share, shares + 32, 32);
+    int failed = crypto_aead_xchacha20poly1305_ietf_decrypt(shares, NULL, NULL, box, BOX_BYTES, cohort_id, 32, nonce, key);
+    if (!failed) {
+        memcpy(self_share, shares, 32);
+        memcpy(mask_share, shares + 32, 32);
+    }
     sl_wipe(shares, sizeof shares);
     sodium_stackzero(LIBRARY_STACK);
-    return SL_OK;
+    return failed ? SL_ERROR_BAD_SIGNATURE : SL_OK;
 }
 
 void sl_mask_audit_key(const uint8_t list_hash[32], uint8_t out[32])

@@ -17,6 +17,8 @@
 #include "share/quantise.h"
 #include "train/sgd.h"
 
+void openblas_set_num_threads(int n_threads);        /* OpenBLAS's own; its header is not part of every distribution */
+
 /* What a cohort costs in CPU: first its parts, each the best of several runs on one thread, then whole members. */
 
 enum { DIM = 50890, VECTORS = 9, KEYS = 64 };
@@ -301,6 +303,7 @@ int main(void)
 {
     if (sodium_init() < 0) return 1;
 
+    openblas_set_num_threads(1);                     /* as the product does */
     prepare();
     print_parts();
     double step = step_ns();

@@ -292,26 +292,46 @@ static void give_input(struct members *all, struct member *member)
     member->cost.ns += members_cpu_ns() - begin;
 }
 
+/* What a node serves chunks from; made once. */
+static void make_tree(const struct members *all, struct member *from)
+{
+    if (from->has_tree) return;
+
+    double begin = members_cpu_ns();
+    sl_merkle_build(&from->tree, sl_session_vector(from->session, from->own), vector_size(all), chunk_size(all));
+    from->has_tree = true;
+    from->cost.ns += members_cpu_ns() - begin;
+}
+
+/* The sizes of GET and CHUNK go to those who send them. */
+static void count_chunk(const struct members *all, struct member *from, struct member *to, const struct sl_chunk *chunk)
+{
+    static uint8_t bytes[SL_MESSAGE_MAX];
+    struct sl_get get = {.index = chunk->index};
+    memcpy(get.root, chunk->root, 32);
+    struct sl_writer writer = sl_envelope_begin(SL_MESSAGE_GET, all->network_id, MEMBERS_EPOCH, all->cohort_id, all->keys[to->own].id, bytes, sizeof bytes);
+    sl_write_get(&writer, &get);
+    to->cost.message_bytes += sl_envelope_seal(&writer, SL_MESSAGE_GET, NULL);
+
+    writer = sl_envelope_begin(SL_MESSAGE_CHUNK, all->network_id, MEMBERS_EPOCH, all->cohort_id, all->keys[from->own].id, bytes, sizeof bytes);
+    sl_write_chunk(&writer, chunk);
+    from->cost.vector_bytes += sl_envelope_seal(&writer, SL_MESSAGE_CHUNK, NULL);
+}
+
 /* The vector by its chunks, each with its path: what GET and CHUNK carry. Sending is not measured, checking is. */
 static void carry_vector(struct members *all, struct member *from, struct member *to)
 {
-    static uint8_t bytes[SL_MESSAGE_MAX];
     const size_t size = vector_size(all), chunk = chunk_size(all);
-    const uint8_t *vector = sl_session_vector(from->session, from->own);
+    const uint8_t *vector = sl_session_vector(from->session, from->own), *root = sl_session_root(to->session, from->own);
     if (!sl_session_serves(from->session, from->own)) return;
-    if (!from->has_tree) sl_merkle_build(&from->tree, vector, size, chunk);
-    from->has_tree = true;
 
-    const uint8_t *root = sl_session_root(to->session, from->own);
+    make_tree(all, from);
     bool is_right = root != NULL;
     for (uint32_t i = 0; is_right && i < from->tree.n_chunks; i++) {
         struct sl_chunk body = {.index = i, .data = vector + i * chunk, .data_size = size - i * chunk < chunk ? size - i * chunk : chunk};
         memcpy(body.root, from->tree.root, 32);
         body.n_path = sl_merkle_path(&from->tree, i, body.path);
-        struct sl_writer writer = sl_envelope_begin(SL_MESSAGE_CHUNK, all->network_id, MEMBERS_EPOCH, all->cohort_id, all->keys[from->own].id,
-                                                    bytes, sizeof bytes);
-        sl_write_chunk(&writer, &body);
-        from->cost.vector_bytes += sl_envelope_seal(&writer, SL_MESSAGE_CHUNK, NULL);
+        count_chunk(all, from, to, &body);
 
         double begin = members_cpu_ns();
         is_right = sl_merkle_verify(root, size, chunk, i, body.data, body.data_size, body.n_path, body.path);
