@@ -34,8 +34,8 @@ struct sessions_packet {                     /* one message to one member */
     enum sl_message_type type;
     uint32_t step;                           /* enum sl_session_step; 0: of none */
     size_t at, size;                         /* in sessions->bytes, see sessions_bytes() */
-    bool is_waiting, is_delivered, is_copy;  /* is_copy: bytes are those of the packet before */
-    uint32_t until;                          /* a delayed one goes out after this tick */
+    bool is_delivered;
+    uint32_t until;                          /* not 0: a delayed one, which goes out after this tick */
 };
 
 /* What happens to packets, and to vectors (type SESSIONS_VECTOR, author whose it is, sender who gives it). SESSIONS_ANY fits all. */
@@ -55,7 +55,8 @@ struct sessions_setup {
     double loss;                             /* how likely a packet gets lost */
     bool shuffles;                           /* packets arrive in any order */
     bool scales_inputs;                      /* inputs of `scale` times the norm that is allowed, instead of a fifth of it */
-    double scale[SESSIONS_MAX];              /* 0: none, the member has no input */
+    double scale[SESSIONS_MAX];
+    uint64_t refuses;                        /* bit i: member i has no input */
     sessions_tap *tap;
     void *context;
 };
@@ -87,13 +88,15 @@ struct sessions {
     struct sessions_rule rules[SESSIONS_RULES_MAX];
     uint32_t n_rules;
     struct sessions_packet *packets;         /* everything ever said, in order */
-    uint32_t n_packets, packets_max, first_waiting;
+    uint32_t n_packets, packets_max;
+    uint32_t *waiting, n_waiting, next_waiting;              /* packets on their way */
     uint8_t *bytes;
     size_t n_bytes, bytes_max;
     uint32_t tick;                           /* the last one given */
+    bool is_started;
 };
 
-/* All sessions have begun and have their inputs; nothing has arrived yet. */
+/* Keys and a roster; nothing is said before the first settle, tick or run, so that rules and silence hold from the first message on. */
 struct sessions *sessions_begin(const struct sessions_setup *setup);
 void sessions_free(struct sessions *sessions);
 
