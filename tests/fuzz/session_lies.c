@@ -150,7 +150,7 @@ static bool is_open_to_lies(const struct world *world, const struct packet *pack
 
 void lie_change(struct world *world, uint32_t index, uint32_t field, uint32_t place, bool to_all)
 {
-    struct packet *packet = &world->packets[index % world->n_packets];
+    const struct packet *packet = &world->packets[index % world->n_packets];
     struct sl_envelope envelope;
     if (!is_open_to_lies(world, packet)) return;
     if (sl_envelope_open(world->bytes + packet->at, packet->size, world_network(), &envelope) != SL_OK) return;
@@ -161,14 +161,10 @@ void lie_change(struct world *world, uint32_t index, uint32_t field, uint32_t pl
     if (size == 0 || world->n_bytes + size > WORLD_BYTES_MAX) return;
 
     memcpy(world->bytes + world->n_bytes, made, size);
-    for (uint32_t i = 0; i < world->n_packets; i++) {
-        struct packet *other = &world->packets[i];
-        bool is_meant = other == packet || (to_all && other->at == before && other->is_waiting);
-        if (!is_meant) continue;
-
-        other->at = world->n_bytes;
-        other->size = size;
-        other->is_true = true;
+    for (uint32_t i = 0, n = world->n_packets; i < n; i++) {
+        const struct packet *other = &world->packets[i];
+        bool is_meant = other == packet || (to_all && other->at == before);
+        if (is_meant && other->is_waiting) world_reword(world, i, world->n_bytes, size, true);
     }
     world->n_bytes += size;
 }

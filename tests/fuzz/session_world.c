@@ -56,6 +56,20 @@ void world_send(struct world *world, uint32_t author, uint32_t sender, uint32_t 
     world->n_bytes += size;
 }
 
+/* Where the old one has been before is not forgotten. */
+void world_reword(struct world *world, uint32_t index, size_t at, size_t size, bool is_true)
+{
+    if (world->n_packets == WORLD_PACKETS_MAX) return;
+
+    struct packet *packet = &world->packets[index], *other = &world->packets[world->n_packets++];
+    *other = *packet;
+    other->at = at;
+    other->size = size;
+    other->is_true = is_true;
+    other->delivered = 0;
+    packet->is_waiting = false;
+}
+
 static void on_send(void *context, uint32_t to, const uint8_t *bytes, size_t size)
 {
     struct world *world = current;

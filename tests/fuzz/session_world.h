@@ -58,6 +58,9 @@ const uint8_t *world_network(void);
 /* A message is put on its way; a broadcast goes to all but the sender. */
 void world_send(struct world *world, uint32_t author, uint32_t sender, uint32_t to, const uint8_t *bytes, size_t size, bool is_true);
 
+/* A waiting packet says something else, which lies at `at` in world.bytes: it goes, and another comes in its place. */
+void world_reword(struct world *world, uint32_t index, size_t at, size_t size, bool is_true);
+
 /* One packet reaches a member, over the link of `via`; then everything is checked. */
 void world_deliver(struct world *world, uint32_t index, uint32_t to, uint32_t via);
 void world_moment(struct world *world, uint32_t member, enum sl_session_step step, enum sl_session_moment moment);
