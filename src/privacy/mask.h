@@ -45,7 +45,8 @@ void sl_mask_share_hash(bool is_mask_share, const uint8_t cohort_id[32], uint32_
 
 /* XChaCha20-Poly1305 of a member's two shares under a box key, nonce zero (the key is used once), additional data the cohort id. box: 80 bytes. */
 void sl_mask_seal(const uint8_t key[32], const uint8_t cohort_id[32], const uint8_t self_share[32], const uint8_t mask_share[32], uint8_t *box);
-int sl_mask_unseal(const uint8_t key[32], const uint8_t cohort_id[32], const uint8_t *box, uint8_t self_share[32], uint8_t mask_share[32]);     /* SL_ERROR_BAD_SIGNATURE */
+/* SL_ERROR_BAD_SIGNATURE, and nothing is written, if the box was not sealed so. */
+int sl_mask_unseal(const uint8_t key[32], const uint8_t cohort_id[32], const uint8_t *box, uint8_t self_share[32], uint8_t mask_share[32]);
 
 /* Key of the audit's matrix: BLAKE2b("audit", hash of the LIST of OPENs). */
 void sl_mask_audit_key(const uint8_t list_hash[32], uint8_t out[32]);

@@ -8,7 +8,7 @@
 #include "base/limits.h"
 
 /*
- * A random sketch of a ring vector: A x modulo the ring, A in {-1, 0, +1}^{rows x dim} with probabilities 1/4, 1/2, 1/4 (Achlioptas, 2003, sparser by one step),
+ * A random sketch of a ring vector: A x modulo the ring, A in {-1, 0, +1}^{rows x dim} with probabilities 1/4, 1/2, 1/4 (Achlioptas, 2003, but sparser),
  * from the ChaCha20 stream of a 32-byte key. E|A x|^2 = rows |x|^2 / 2, so a few rows tell the norm of a vector and little else. Entries +-1 alone would be
  * blind to half the ring added to an even number of coordinates; with zeros each row misses that with probability 1/2.
  *
