@@ -21,6 +21,7 @@ enum { MOMENTS_PER_STEP = 4 };
 static const struct { enum sl_session_moment moment; double share; } moments[MOMENTS_PER_STEP] = {
     {SL_MOMENT_ASK, .4}, {SL_MOMENT_CLOSE, .6}, {SL_MOMENT_BACKUP, .75}, {SL_MOMENT_END, 1}};
 static const double backup_until = .95;
+enum { ASK_SHARE = 24 };                 /* of an epoch, until what is missing is asked for a first time */
 
 static const enum sl_session_step steps[] = {SL_STEP_SHARES, SL_STEP_COMMIT, SL_STEP_OPEN, SL_STEP_AUDIT, SL_STEP_CONFIRM, SL_STEP_UNMASK, SL_STEP_RESULT};
 enum { N_STEPS = sizeof steps / sizeof *steps };
@@ -185,12 +186,28 @@ static bool build_aggregate(struct sl_node *node)
     return true;
 }
 
+/* What is missing a while after a state was entered is asked for at once: a run that ends early loses fewer to crashes. Whoever has nothing to commit yet
+ * expects it of nobody. */
+static void ask_early(struct sl_node *node, enum sl_session_state state)
+{
+    struct cohort *cohort = &node->cohort;
+    if (state == cohort->asked_state) return;
+
+    cohort->asked_state = state;
+    node->deadlines[DEADLINE_ASK] = state == SL_SESSION_AGREED ? SL_NEVER : node->now_us + node->config.epoch_us / ASK_SHARE;
+}
+
 static void settle(struct sl_node *node)
 {
     struct cohort *cohort = &node->cohort;
     enum sl_session_state state = sl_session_state(cohort->session);
     bool is_over = state == SL_SESSION_DONE || state == SL_SESSION_VOID;
-    if (cohort->state != COHORT_RUNNING || !is_over) return;
+    if (cohort->state != COHORT_RUNNING) return;
+    if (!is_over) {
+        ask_early(node, state);
+        return;
+    }
+    node->deadlines[DEADLINE_ASK] = SL_NEVER;
 
     cohort->state = state == SL_SESSION_DONE && build_aggregate(node) ? COHORT_DONE : COHORT_VOID;
     if (cohort->state == COHORT_VOID) node->counters.cohorts_void++;
@@ -291,6 +308,8 @@ void cohort_start(struct sl_node *node)
     cohort->state = COHORT_RUNNING;
     cohort->has_given = false;
     cohort->next_moment = 0;
+    cohort->asked_state = SL_SESSION_NONE;
+    node->deadlines[DEADLINE_ASK] = SL_NEVER;
     cohort->rows = node->n_block >= SL_AUDIT_DIM_MIN ? SL_AUDIT_ROWS : 0;
     node->members.cohort_epoch = node->epoch;
     if (cohort->own != cohort->initiator) cohort->ref_here = false;
@@ -358,6 +377,22 @@ void cohort_on_message(struct sl_node *node, struct link *link, const struct sl_
     if (!is_ours || !via || via == &cohort->members[cohort->own]) return;
 
     sl_session_message(cohort->session, envelope, (uint32_t)(via - cohort->members));
+    settle(node);
+}
+
+/* Once in each state; later ones come with the moments of the step. */
+void cohort_on_ask(struct sl_node *node)
+{
+    static const enum sl_session_step asked[] = {
+        [SL_SESSION_SHARED] = SL_STEP_SHARES, [SL_SESSION_COMMITTED] = SL_STEP_COMMIT, [SL_SESSION_OPENED] = SL_STEP_OPEN,
+        [SL_SESSION_AUDITED] = SL_STEP_AUDIT, [SL_SESSION_CONFIRMED] = SL_STEP_CONFIRM, [SL_SESSION_UNMASKED] = SL_STEP_UNMASK,
+        [SL_SESSION_SIGNED] = SL_STEP_RESULT};
+    struct cohort *cohort = &node->cohort;
+    enum sl_session_state state = sl_session_state(cohort->session);
+    node->deadlines[DEADLINE_ASK] = SL_NEVER;
+    if (cohort->state != COHORT_RUNNING || state != cohort->asked_state || state >= sizeof asked / sizeof *asked || asked[state] == 0) return;
+
+    sl_session_moment(cohort->session, asked[state], SL_MOMENT_ASK);
     settle(node);
 }
 

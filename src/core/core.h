@@ -46,7 +46,7 @@ enum {
 /* Deadlines by purpose: one absolute time each, SL_NEVER when idle. Handled in this order when several are due. */
 enum deadline {
     DEADLINE_PROPOSE, DEADLINE_AGAIN, DEADLINE_ANSWER, DEADLINE_ROSTER,                              /* formation, either wave */
-    DEADLINE_FORMED, DEADLINE_TRAIN, DEADLINE_MOMENT,        /* MOMENT: the next of a cohort's moments, see cohort.c */
+    DEADLINE_FORMED, DEADLINE_TRAIN, DEADLINE_MOMENT, DEADLINE_ASK,          /* MOMENT: the next of a cohort's moments, see cohort.c; ASK: early */
     DEADLINE_FETCH, DEADLINE_PULL, DEADLINE_MERGE, DEADLINE_LINKS, DEADLINE_ROUND, DEADLINE_EPOCH,
     DEADLINE_COUNT
 };
@@ -213,6 +213,7 @@ struct cohort {
     bool ref_here, has_given;        /* has_given: the session has our input, or our refusal */
     uint8_t *ref;                    /* 2 k bytes */
     struct sl_merkle ref_tree;
+    enum sl_session_state asked_state;       /* for which the early question is set */
     uint32_t next_moment;            /* number of the moment that DEADLINE_MOMENT waits for */
     struct sl_session *session;
     uint64_t n_evidence;             /* proofs made by this node, ever */
@@ -457,6 +458,7 @@ void cohort_on_untrained(struct sl_node *node);          /* no result will come 
 void cohort_on_fetched(struct sl_node *node, enum fetch_kind kind, uint32_t index);
 void cohort_on_message(struct sl_node *node, struct link *link, const struct sl_envelope *envelope);
 void cohort_on_moment(struct sl_node *node);
+void cohort_on_ask(struct sl_node *node);
 uint32_t cohort_vector_size(const struct sl_node *node);         /* of a masked vector on the wire, in bytes */
 
 /* liveness.c */

@@ -200,6 +200,7 @@ static void on_deadline(struct sl_node *node, enum deadline purpose)
     case DEADLINE_FORMED: formation_on_deadline(node, purpose); break;
     case DEADLINE_TRAIN: epoch_on_train_deadline(node); break;
     case DEADLINE_MOMENT: cohort_on_moment(node); break;
+    case DEADLINE_ASK: cohort_on_ask(node); break;
     case DEADLINE_FETCH: transfer_on_deadline(node); break;
     case DEADLINE_PULL: pull_on_deadline(node); break;
     case DEADLINE_MERGE: epoch_on_merge(node); break;

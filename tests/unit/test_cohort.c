@@ -319,11 +319,11 @@ Test(cohort, asks_author_and_initiator_for_what_it_misses)
     to_roster();
     company_mute(company, place_of(1), SL_MESSAGE_SHARES);
     company_run(company);
-    stage_to_phase(stage, .06);
-    cr_assert_eq(stage_count(stage, SL_MESSAGE_NEED), 0);
+    stage_to_phase(stage, .12 + .28 * .39);
+    cr_assert_eq(stage_count_to(stage, SL_MESSAGE_NEED, 1), 1, "soon after it dealt its own");
     stage_to_phase(stage, .12 + .28 * .41);
 
-    cr_assert_geq(stage_count_to(stage, SL_MESSAGE_NEED, 1), 1, "its author");
+    cr_assert_eq(stage_count_to(stage, SL_MESSAGE_NEED, 1), 2, "its author");
     cr_assert_geq(stage_count_to(stage, SL_MESSAGE_NEED, 0), 1, "the initiator");
     company_repeat(company, place_of(1), place_of(0), SL_MESSAGE_SHARES);
     company->players[place_of(1)].is_mute[SL_MESSAGE_SHARES] = false;
