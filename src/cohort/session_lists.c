@@ -107,9 +107,9 @@ static void fetch(struct sl_session *session, uint32_t k, uint32_t announcer, ui
 {
     for (uint32_t i = 0; i < session->n_members; i++) {
         bool is_lost = (session->asked & bit(k)) || session_held(session, 2 * k + 1, i)->size > 0;
-        if (!(members & bit(i)) || i == session->own || !is_lost || (session->fetched[k] & bit(i))) continue;
+        if (!(members & bit(i)) || i == session->own || !is_lost || (session->fetched[k][announcer] & bit(i))) continue;
 
-        session->fetched[k] |= bit(i);
+        session->fetched[k][announcer] |= bit(i);
         if (announcer != session->own) session_need(session, 2 * k + 1, i, announcer);
         bool can_relay = session->initiator != announcer && session->initiator != session->own && session->initiator != i;
         if (can_relay) session_need(session, 2 * k + 1, i, session->initiator);
@@ -133,6 +133,13 @@ static enum verdict judge(struct sl_session *session, uint32_t k, uint32_t annou
     /* An audit that failed never passes; one that a partner's contradicts may still be cleared. */
     if (list->members & ~session->checked) return WAITS;
     return list->members & session->failed ? REFUSED : list->members & in_open_dispute(session) ? WAITS : FITS;
+}
+
+/* A LIST that does not count yet may do so soon: what it names should be here by then, lest we contradict it. */
+static void prepare(struct sl_session *session, uint32_t k, uint32_t announcer)
+{
+    struct sl_list *list = &session->scratch.list;
+    if (read_list(session, k, announcer, list) && has_sound_set(session, k, list)) fetch(session, k, announcer, unknown(session, k, list));
 }
 
 /* ---- accepting ---- */
@@ -159,8 +166,11 @@ static void accept(struct sl_session *session, uint32_t k, uint32_t announcer, u
 static bool try_list(struct sl_session *session, uint32_t k, uint32_t announcer)
 {
     struct sl_list *list = &session->scratch.list;
-    bool is_there = is_considered(session, k, announcer) && read_list(session, k, announcer, list);
-    if (!is_there || judge(session, k, announcer, list) != FITS) return false;
+    if (!is_considered(session, k, announcer)) {
+        prepare(session, k, announcer);
+        return false;
+    }
+    if (!read_list(session, k, announcer, list) || judge(session, k, announcer, list) != FITS) return false;
 
     accept(session, k, announcer, list->members);
     return true;

@@ -98,7 +98,7 @@ struct sl_session {
     uint8_t chain[SESSION_LISTS][32];    /* hashes of their bodies */
     uint32_t announcers[SESSION_LISTS];
     uint32_t asked, backup;              /* bit k: ASK, BACKUP were given for list k */
-    uint64_t fetched[SESSION_LISTS];     /* bodies asked for because a LIST names them */
+    uint64_t fetched[SESSION_LISTS][SL_MESH_COHORT_MAX];     /* [k][announcer]: bodies asked for because its LIST names them */
 
     uint64_t relays[SL_MESH_COHORT_MAX]; /* [author]: who gets its messages from us */
     uint32_t n_bad[SL_MESH_COHORT_MAX], n_needs[SL_MESH_COHORT_MAX];
