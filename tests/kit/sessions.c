@@ -365,21 +365,7 @@ static void deliver(struct sessions *sessions, uint32_t number)
     free(bytes);
 }
 
-static bool deliver_all(struct sessions *sessions)
-{
-    bool moved = sessions->next_waiting < sessions->n_waiting;
-    while (sessions->next_waiting < sessions->n_waiting) {
-        uint32_t first = sessions->next_waiting++;
-        uint32_t pick = sessions->setup.shuffles ? first + sl_rng_below(&sessions->rng, sessions->n_waiting - first) : first;
-        uint32_t number = sessions->waiting[pick];
-        sessions->waiting[pick] = sessions->waiting[first];
-        deliver(sessions, number);
-    }
-    sessions->next_waiting = sessions->n_waiting = 0;
-    return moved;
-}
-
-/* From the author or the initiator, checked by the root as every driver must. */
+/* Checked by the root as every driver must. */
 static bool fetch_from(struct sessions *sessions, uint32_t to, uint32_t holder, uint32_t member)
 {
     struct sl_session *own = sessions->members[to].session, *other = sessions->members[holder].session;
@@ -399,19 +385,41 @@ static bool fetch_from(struct sessions *sessions, uint32_t to, uint32_t holder, 
     return true;
 }
 
+/* From its author, the initiator, or whoever else has it. */
+static bool fetch_one(struct sessions *sessions, uint32_t to, uint32_t member)
+{
+    bool is_here = fetch_from(sessions, to, member, member) || fetch_from(sessions, to, sessions->setup.initiator, member);
+    for (uint32_t i = 0; i < sessions->setup.n && !is_here; i++) is_here = fetch_from(sessions, to, i, member);
+    return is_here;
+}
+
 static bool fetch_all(struct sessions *sessions)
 {
     bool moved = false;
     for (uint32_t i = 0; i < sessions->setup.n; i++) {
         struct sessions_member *self = &sessions->members[i];
         for (uint32_t j = 0; j < sessions->setup.n; j++) {
-            if (!(self->wanted & bit(j)) || self->is_gone) continue;
-            if (!fetch_from(sessions, i, j, j) && !fetch_from(sessions, i, sessions->setup.initiator, j)) continue;
+            if (!(self->wanted & bit(j)) || self->is_gone || !fetch_one(sessions, i, j)) continue;
             self->wanted &= ~bit(j);
             sl_session_vector_here(self->session, j);
             moved = true;
         }
     }
+    return moved;
+}
+
+static bool deliver_all(struct sessions *sessions)
+{
+    bool moved = sessions->next_waiting < sessions->n_waiting;
+    while (sessions->next_waiting < sessions->n_waiting) {
+        uint32_t first = sessions->next_waiting++;
+        uint32_t pick = sessions->setup.shuffles ? first + sl_rng_below(&sessions->rng, sessions->n_waiting - first) : first;
+        uint32_t number = sessions->waiting[pick];
+        sessions->waiting[pick] = sessions->waiting[first];
+        deliver(sessions, number);
+        if (!sessions->setup.shuffles || sl_rng_below(&sessions->rng, 2)) fetch_all(sessions);
+    }
+    sessions->next_waiting = sessions->n_waiting = 0;
     return moved;
 }
 
