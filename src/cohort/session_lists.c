@@ -39,7 +39,7 @@ static uint64_t without_fault(const struct sl_session *session, uint32_t k, uint
 {
     members &= ~session->excluded;
     switch (k) {
-    case 0: members &= ~session->unusable; return members & ~session_disputants(session, members);
+    case 0: return members & ~session_disputants(session, members);
     case 2: return members & session->here;
     case 3: return members & session->checked & ~session->failed & ~in_open_dispute(session);
     default: return members;
@@ -53,7 +53,7 @@ uint64_t session_expected(const struct sl_session *session, uint32_t k)
     for (uint32_t i = 0; k == 1 && i < session->n_members; i++)
         if (session_fits(session, SL_STEP_COMMIT, i)) committed |= bit(i);
     switch (k) {
-    case 0: return members & ~session->unusable & ~session_disputants(session, with_bodies(session, 0));
+    case 0: return members & ~session_disputants(session, with_bodies(session, 0));
     case 1: return members & ~(session->refused & ~committed);
     case 3: return members & ~session->failed;
     default: return members;
@@ -126,8 +126,8 @@ static enum verdict judge(struct sl_session *session, uint32_t k, uint32_t annou
         return WAITS;
     }
     bool all_fit = (list->members & ~with_bodies(session, k)) == 0;
-    bool is_usable = k > 0 || ((list->members & session->unusable) == 0 && session_disputants(session, list->members) == 0);
-    if (!all_fit || !is_usable) return REFUSED;
+    bool agree_on_keys = k > 0 || session_disputants(session, list->members) == 0;
+    if (!all_fit || !agree_on_keys) return REFUSED;
     if (k < 3) return FITS;
 
     /* An audit that failed never passes; one that a partner's contradicts may still be cleared. */

@@ -138,6 +138,7 @@ static bool take_box(struct sl_session *session, uint32_t dealer)
     return sl_hash_equal(self_hash, dealt->self_share_hash) && sl_hash_equal(mask_hash, dealt->mask_share_hash);
 }
 
+/* A dealer of a bad share stays out of our LISTs. One that names it is none the less good enough: the others' shares may do. */
 void session_on_shares(struct sl_session *session, uint32_t dealer)
 {
     if (session->n_agreed > 0) return;                  /* too late for V: nothing of it counts */
@@ -147,6 +148,8 @@ void session_on_shares(struct sl_session *session, uint32_t dealer)
     session->unusable &= ~bit(dealer);
     if (!concerns_us && !take_box(session, dealer)) {
         session->unusable |= bit(dealer);
+        sl_wipe(session->secrets.self_shares[dealer], 32);
+        sl_wipe(session->secrets.mask_shares[dealer], 32);
         session_reveal(session, SL_REVEAL_BOX_KEY, dealer, session->secrets.boxes[dealer].from_peer);
     }
     session_judge_keys(session, dealer);

@@ -51,7 +51,8 @@ static void take_shares(struct sl_session *session, uint32_t receiver, struct qu
         struct quorum *quorum = &quorums[dealer];
         if (!(session->agreed[0] & bit(dealer)) || quorum->n == session->threshold) continue;
 
-        if (unmask.shares[dealer] && fits_hash(session, dealer, receiver, unmask.shares[dealer])) {
+        if (!unmask.shares[dealer]) continue;           /* it got none that was good */
+        if (fits_hash(session, dealer, receiver, unmask.shares[dealer])) {
             quorum->indices[quorum->n] = receiver;
             quorum->shares[quorum->n++] = unmask.shares[dealer];
         } else if (!(session->bad_shares & bit(receiver))) {

@@ -32,7 +32,7 @@ bool session_unmask(struct sl_session *session)
     struct sl_unmask unmask = {.n_members = session->n_members};
     memcpy(unmask.chain, session_last_chain(session), 32);
     for (uint32_t j = 0; j < session->n_members; j++) {
-        if (!(session->agreed[0] & bit(j))) continue;
+        if (!(session->agreed[0] & bit(j)) || (session->unusable & bit(j))) continue;
         unmask.shares[j] = session_last(session) & bit(j) ? secrets->self_shares[j] : secrets->mask_shares[j];
     }
     struct held *held = session_held(session, SL_STEP_UNMASK, session->own);

@@ -668,3 +668,390 @@ Test(session, forgets_its_input_when_the_audit_is_out_and_every_secret_at_the_en
     cr_assert_eq(state_of(cohort, 1), SL_SESSION_NONE);
     destroy(cohort);
 }
+
+/* ---- liars: the subject says something else than its session ---- */
+
+static bool is_subject(const struct cohort *cohort, uint32_t from, const struct sl_envelope *envelope, enum sl_message_type type)
+{
+    return from == cohort->subject && envelope->type == type;
+}
+
+static uint32_t victim_of(const struct cohort *cohort)
+{
+    return (cohort->subject + 1) % cohort->n;
+}
+
+/* Runs the cohort with one liar; the honest end with a sum of `members`. */
+static void run_with_liar(struct cohort *cohort, uint32_t subject, bool (*changes)(struct cohort *, uint32_t, uint32_t, const struct sl_envelope *, struct sl_writer *))
+{
+    cohort->subject = subject;
+    cohort->changes = changes;
+    begin(cohort);
+    give_inputs(cohort);
+    pass_all(cohort);
+}
+
+static uint32_t accusations(const struct cohort *cohort, enum sl_evidence_kind kind)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < cohort->n; i++) {
+        if (i == cohort->subject) continue;
+        n += cohort->members[i].accused[kind];
+        cr_assert_eq(cohort->members[i].accused_members & ~((uint64_t)1 << cohort->subject), 0, "member %u accused somebody honest", i);
+    }
+    return n;
+}
+
+static bool spoils_a_box(struct cohort *cohort, uint32_t from, uint32_t to, const struct sl_envelope *envelope, struct sl_writer *writer)
+{
+    static struct sl_shares shares;
+    static uint8_t box[SL_BOX_SIZE];
+    (void)to;
+    if (!is_subject(cohort, from, envelope, SL_MESSAGE_SHARES)) return false;
+    cr_assert_eq(sl_read_shares(envelope, &shares), SL_OK);
+    memcpy(box, shares.dealt[victim_of(cohort)].box, sizeof box);
+    box[5] ^= 1;
+    shares.dealt[victim_of(cohort)].box = box;
+    sl_write_shares(writer, &shares);
+    return true;
+}
+
+Test(session, leaves_out_and_convicts_a_dealer_of_bad_shares)
+{
+    struct cohort *cohort = cohort_of(8, 8, 32);
+
+    run_with_liar(cohort, 2, spoils_a_box);
+
+    cr_assert_eq(accusations(cohort, SL_EVIDENCE_BAD_SHARE), 7);
+    check_done(cohort, all_but(cohort, 2), all_but(cohort, 2));
+    destroy(cohort);
+}
+
+static bool spoils_a_share_hash(struct cohort *cohort, uint32_t from, uint32_t to, const struct sl_envelope *envelope, struct sl_writer *writer)
+{
+    static struct sl_shares shares;
+    (void)to;
+    if (!is_subject(cohort, from, envelope, SL_MESSAGE_SHARES)) return false;
+    cr_assert_eq(sl_read_shares(envelope, &shares), SL_OK);
+    shares.dealt[victim_of(cohort)].mask_share_hash[0] ^= 1;
+    sl_write_shares(writer, &shares);
+    return true;
+}
+
+Test(session, leaves_out_and_convicts_a_dealer_whose_share_is_not_the_one_it_signed)
+{
+    struct cohort *cohort = cohort_of(5, 0, 32);
+
+    run_with_liar(cohort, 4, spoils_a_share_hash);
+
+    cr_assert_eq(accusations(cohort, SL_EVIDENCE_BAD_SHARE), 4);
+    check_done(cohort, all_but(cohort, 4), all_but(cohort, 4));
+    destroy(cohort);
+}
+
+static bool spoils_a_mask_tag(struct cohort *cohort, uint32_t from, uint32_t to, const struct sl_envelope *envelope, struct sl_writer *writer)
+{
+    static struct sl_shares shares;
+    (void)to;
+    if (!is_subject(cohort, from, envelope, SL_MESSAGE_SHARES)) return false;
+    cr_assert_eq(sl_read_shares(envelope, &shares), SL_OK);
+    shares.dealt[victim_of(cohort)].mask_tag[0] ^= 1;
+    sl_write_shares(writer, &shares);
+    return true;
+}
+
+static bool spoils_a_box_tag(struct cohort *cohort, uint32_t from, uint32_t to, const struct sl_envelope *envelope, struct sl_writer *writer)
+{
+    static struct sl_shares shares;
+    (void)to;
+    if (!is_subject(cohort, from, envelope, SL_MESSAGE_SHARES)) return false;
+    cr_assert_eq(sl_read_shares(envelope, &shares), SL_OK);
+    shares.dealt[victim_of(cohort)].from_tag[0] ^= 1;
+    sl_write_shares(writer, &shares);
+    return true;
+}
+
+/* Both sit out: with eight members there are six left. */
+static void check_tag_dispute(bool is_mask)
+{
+    struct cohort *cohort = cohort_of(8, 0, 32);
+
+    run_with_liar(cohort, 3, is_mask ? spoils_a_mask_tag : spoils_a_box_tag);
+
+    uint64_t rest = all_but(cohort, 3) & ~((uint64_t)1 << 4);
+    cr_assert_geq(accusations(cohort, is_mask ? SL_EVIDENCE_BAD_MASK_TAG : SL_EVIDENCE_BAD_BOX_TAG), 6);
+    cr_assert_eq(state_of(cohort, 4), SL_SESSION_VOID);
+    check_done(cohort, rest, rest);
+    destroy(cohort);
+}
+
+Test(session, lets_both_sit_out_who_differ_on_their_mask_and_convicts_the_liar) { check_tag_dispute(true); }
+
+Test(session, lets_both_sit_out_who_differ_on_their_box_keys_and_convicts_the_liar) { check_tag_dispute(false); }
+
+static bool opens_falsely(struct cohort *cohort, uint32_t from, uint32_t to, const struct sl_envelope *envelope, struct sl_writer *writer)
+{
+    struct sl_open open;
+    (void)to;
+    if (!is_subject(cohort, from, envelope, SL_MESSAGE_OPEN)) return false;
+    cr_assert_eq(sl_read_open(envelope, &open), SL_OK);
+    open.nonce[0] ^= 1;
+    sl_write_open(writer, &open);
+    return true;
+}
+
+Test(session, leaves_out_who_opens_with_another_nonce_than_it_bound_itself_to)
+{
+    struct cohort *cohort = cohort_of(5, 8, 32);
+
+    run_with_liar(cohort, 1, opens_falsely);
+
+    check_done(cohort, all_but(cohort, 1), all_but(cohort, 1));
+    destroy(cohort);
+}
+
+/* Moves a number from its input to a mask: its own equation still holds. */
+static bool audits_a_false_mask(struct cohort *cohort, uint32_t from, uint32_t to, const struct sl_envelope *envelope, struct sl_writer *writer)
+{
+    static struct sl_audit audit;
+    uint32_t victim = victim_of(cohort);
+    (void)to;
+    if (!is_subject(cohort, from, envelope, SL_MESSAGE_AUDIT)) return false;
+    cr_assert_eq(sl_read_audit(envelope, &audit), SL_OK);
+    for (uint32_t r = 0; r < audit.rows; r++) {
+        audit.input[r] += 5;
+        audit.pair[victim][r] -= victim > from ? 5 : (uint32_t)-5;
+    }
+    sl_write_audit(writer, &audit);
+    return true;
+}
+
+Test(session, finds_who_lied_when_two_audits_differ_on_a_mask)
+{
+    for (uint32_t subject = 0; subject < 5; subject++) {
+        struct cohort *cohort = cohort_of(5, 8, 32);
+
+        run_with_liar(cohort, subject, audits_a_false_mask);
+
+        cr_assert_geq(accusations(cohort, SL_EVIDENCE_BAD_PAIR_SKETCH), subject == 0 ? 1 : 4);
+        for (uint32_t i = 0; i < 5; i++)
+            if (i != subject && state_of(cohort, i) == SL_SESSION_DONE) check_sum(cohort, i, all_but(cohort, subject));
+        check_done(cohort, all_but(cohort, subject), all_but(cohort, subject));
+        check_unmasks(cohort, all_but(cohort, subject));
+        destroy(cohort);
+    }
+}
+
+static bool audits_a_false_self(struct cohort *cohort, uint32_t from, uint32_t to, const struct sl_envelope *envelope, struct sl_writer *writer)
+{
+    static struct sl_audit audit;
+    (void)to;
+    if (!is_subject(cohort, from, envelope, SL_MESSAGE_AUDIT)) return false;
+    cr_assert_eq(sl_read_audit(envelope, &audit), SL_OK);
+    for (uint32_t r = 0; r < audit.rows; r++) audit.input[r] += 5, audit.self[r] -= 5;
+    sl_write_audit(writer, &audit);
+    return true;
+}
+
+Test(session, is_void_and_convicts_the_liar_when_a_self_mask_was_not_as_its_audit_said)
+{
+    struct cohort *cohort = cohort_of(5, 8, 32);
+
+    run_with_liar(cohort, 2, audits_a_false_self);
+
+    cr_assert_eq(accusations(cohort, SL_EVIDENCE_BAD_SELF_SKETCH), 4);
+    for (uint32_t i = 0; i < 5; i++) cr_assert(i == 2 || state_of(cohort, i) == SL_SESSION_VOID);
+    destroy(cohort);
+}
+
+static bool audits_nonsense(struct cohort *cohort, uint32_t from, uint32_t to, const struct sl_envelope *envelope, struct sl_writer *writer)
+{
+    static struct sl_audit audit;
+    (void)to;
+    if (!is_subject(cohort, from, envelope, SL_MESSAGE_AUDIT)) return false;
+    cr_assert_eq(sl_read_audit(envelope, &audit), SL_OK);
+    audit.input[0]++;
+    sl_write_audit(writer, &audit);
+    return true;
+}
+
+Test(session, leaves_out_whose_audit_does_not_fit_its_vector)
+{
+    struct cohort *cohort = cohort_of(4, 8, 32);
+
+    run_with_liar(cohort, 2, audits_nonsense);
+
+    cr_assert_eq(cohort->members[0].news_of[SL_NEWS_BAD_AUDIT], 4);
+    check_done(cohort, all_but(cohort, 2), all_but(cohort, 2));
+    destroy(cohort);
+}
+
+Test(session, leaves_out_whose_input_is_too_large)
+{
+    struct cohort *cohort = cohort_of(4, 8, 32);
+    uint32_t z[DIM];
+    for (uint32_t j = 0; j < DIM; j++) z[j] = (uint32_t)(j % 2 ? 1 : -1) << 25;
+    begin(cohort);
+    for (uint32_t i = 0; i < 3; i++) give_input(cohort, i);
+
+    sl_session_input(cohort->members[3].session, z);
+    settle(cohort);
+
+    check_done(cohort, all_but(cohort, 3), all_but(cohort, 3));
+    cr_assert_eq(cohort->members[0].news_of[SL_NEWS_TOO_LARGE], 8);
+    destroy(cohort);
+}
+
+/* ---- two stories ---- */
+
+static bool commits_twice(struct cohort *cohort, uint32_t from, uint32_t to, const struct sl_envelope *envelope, struct sl_writer *writer)
+{
+    struct sl_commit commit;
+    if (!is_subject(cohort, from, envelope, SL_MESSAGE_COMMIT) || to == 0) return false;
+    cr_assert_eq(sl_read_commit(envelope, &commit), SL_OK);
+    commit.root[0] ^= (uint8_t)to;
+    sl_write_commit(writer, &commit);
+    return true;
+}
+
+Test(session, convicts_who_commits_to_two_vectors)
+{
+    struct cohort *cohort = cohort_of(5, 8, 32);
+
+    run_with_liar(cohort, 3, commits_twice);
+
+    cr_assert_geq(accusations(cohort, SL_EVIDENCE_TWO_BODIES), 3);
+    for (uint32_t i = 0; i < 5; i++)
+        if (i != 3 && state_of(cohort, i) == SL_SESSION_DONE) check_sum(cohort, i, summed_by(cohort, i));
+    destroy(cohort);
+}
+
+static uint32_t split_step;
+
+/* The first half of the members hears a LIST without the last one. */
+static bool splits_lists(struct cohort *cohort, uint32_t from, uint32_t to, const struct sl_envelope *envelope, struct sl_writer *writer)
+{
+    static struct sl_list list;
+    if (!is_subject(cohort, from, envelope, SL_MESSAGE_LIST) || to >= cohort->n / 2) return false;
+    cr_assert_eq(sl_read_list(envelope, &list), SL_OK);
+    if (list.step != split_step) return false;
+    list.members &= ~((uint64_t)1 << (cohort->n - 1));
+    list.n_hashes--;
+    sl_write_list(writer, &list);
+    return true;
+}
+
+Test(session, ends_void_or_agreed_when_the_initiator_tells_two_stories)
+{
+    for (uint32_t n = 4; n <= 8; n++) {
+        for (split_step = SL_STEP_LIST_SHARES; split_step <= SL_STEP_LIST_AUDIT; split_step += 2) {
+            struct cohort *cohort = cohort_of(n, 8, 32);
+
+            run_with_liar(cohort, 0, splits_lists);
+
+            uint64_t agreed = 0;
+            for (uint32_t i = 0; i < n; i++) {
+                if (state_of(cohort, i) != SL_SESSION_DONE) continue;
+                cr_assert(agreed == 0 || agreed == summed_by(cohort, i));
+                agreed = summed_by(cohort, i);
+                check_sum(cohort, i, agreed);
+            }
+            destroy(cohort);
+        }
+    }
+}
+
+static bool unmasks_falsely(struct cohort *cohort, uint32_t from, uint32_t to, const struct sl_envelope *envelope, struct sl_writer *writer)
+{
+    static struct sl_unmask unmask;
+    static const uint8_t nothing[32];
+    (void)to;
+    if (!is_subject(cohort, from, envelope, SL_MESSAGE_UNMASK)) return false;
+    cr_assert_eq(sl_read_unmask(envelope, &unmask), SL_OK);
+    for (uint32_t i = 0; i < cohort->n; i++) unmask.shares[i] = nothing;
+    sl_write_unmask(writer, &unmask);
+    return true;
+}
+
+Test(session, does_not_need_who_gives_false_shares)
+{
+    struct cohort *cohort = cohort_of(5, 8, 16);
+
+    run_with_liar(cohort, 1, unmasks_falsely);
+
+    check_done(cohort, all_but(cohort, 1), all_but(cohort, 5));
+    destroy(cohort);
+}
+
+static bool signs_another_result(struct cohort *cohort, uint32_t from, uint32_t to, const struct sl_envelope *envelope, struct sl_writer *writer)
+{
+    struct sl_result result;
+    (void)to;
+    if (!is_subject(cohort, from, envelope, SL_MESSAGE_RESULT)) return false;
+    cr_assert_eq(sl_read_result(envelope, &result), SL_OK);
+    result.root[0] ^= 1;
+    sl_write_result(writer, &result);
+    return true;
+}
+
+Test(session, does_not_count_another_result)
+{
+    struct cohort *cohort = cohort_of(4, 0, 32);
+    cohort->subject = 1;
+    cohort->changes = signs_another_result;
+    begin(cohort);
+    give_inputs(cohort);
+
+    settle(cohort);
+
+    check_done(cohort, all_but(cohort, 1), all_but(cohort, 4));
+    for (uint32_t i = 0; i < 4; i++) {
+        struct sl_aggregate aggregate;
+        if (i == 1) continue;
+        cr_assert(sl_session_aggregate(cohort->members[i].session, &aggregate));
+        cr_assert_eq(aggregate.results.signers & 2, 0);
+    }
+    destroy(cohort);
+}
+
+/* ---- strangers, forgeries, floods ---- */
+
+Test(session, does_not_listen_to_forged_signatures_and_then_not_at_all_to_who_sends_them)
+{
+    struct cohort *cohort = cohort_of(4, 0, 32);
+    begin(cohort);
+    struct sl_envelope envelope;
+    struct packet *packet = &cohort->packets[0];                     /* SHARES of member 0, for member 1 */
+    cr_assert(packet->from == 0 && packet->to == 1);
+
+    packet->bytes[packet->size - 1] ^= 1;
+    cr_assert_eq(sl_envelope_open(packet->bytes, packet->size, network, &envelope), SL_OK);
+    for (int i = 0; i < 9; i++) sl_session_message(cohort->members[1].session, &envelope, 3);
+    packet->bytes[packet->size - 1] ^= 1;
+    sl_session_message(cohort->members[1].session, &envelope, 3);
+    cohort->next = 1;                                                /* it was not taken */
+    give_inputs(cohort);
+    settle(cohort);
+
+    cr_assert_eq(state_of(cohort, 1), SL_SESSION_SHARED);
+    destroy(cohort);
+}
+
+Test(session, takes_nothing_of_another_epoch_or_cohort)
+{
+    struct cohort *cohort = cohort_of(4, 0, 32);
+    begin(cohort);
+    struct sl_envelope envelope;
+    cr_assert_eq(sl_envelope_open(cohort->packets[0].bytes, cohort->packets[0].size, network, &envelope), SL_OK);
+    struct sl_envelope early = envelope, elsewhere = envelope;
+    early.epoch--;
+    elsewhere.cohort = network;
+
+    sl_session_message(cohort->members[1].session, &early, 0);
+    sl_session_message(cohort->members[1].session, &elsewhere, 0);
+    cohort->next = 1;
+    settle(cohort);
+
+    cr_assert_eq(state_of(cohort, 1), SL_SESSION_SHARED);
+    destroy(cohort);
+}
