@@ -25,7 +25,7 @@ struct sl_status {
     uint32_t peers_known, peers_live, links_up;
     uint64_t messages_sent, messages_received, bytes_sent, bytes_received;      /* protocol frames */
     uint64_t messages_refused;           /* malformed, unsigned, over budget, out of place */
-    uint64_t signature_checks, signatures_made;
+    uint64_t signature_checks, signatures_made, banned_by_proof;
     double sharing_radius;               /* the current estimate */
     uint32_t peers_banned, links_outbound, links_inbound;
     bool view_covers;                    /* does the view hold the whole network, as far as it knows? */

@@ -41,6 +41,12 @@ static const char *const steps[] = {"its beginning", "the sharing of keys", "the
 static const char *const reasons[] = {"no reason given", "the reference is too far from its own model", "it leaves", "its training was not finished in time",
                                       "the reference did not come in time"};
 
+/* Kinds of proofs (cohort/evidence.h). */
+static const char *const kinds[] = {"broke the protocol", "signed two different messages of one step", "sealed a share that contradicts its signed hash",
+                                    "signed a false tag of a mask", "signed a false tag of a box key", "dealt shares that do not give its own mask",
+                                    "dealt shares that do not give its mask key", "lied about its own mask in the audit",
+                                    "lied about the mask of a pair in the audit"};
+
 static const char *word(const char *const *words, size_t n_words, int64_t number)
 {
     return number >= 0 && (uint64_t)number < n_words ? words[number] : "an unknown one";
@@ -66,6 +72,7 @@ size_t sl_trace_text(const struct sl_trace_event *event, const char *peer_name, 
         case 'b': length = append_number(text, size, length, event->b); break;
         case 's': length = append(text, size, length, word(steps, sizeof steps / sizeof *steps, event->a)); break;
         case 'r': length = append(text, size, length, word(reasons, sizeof reasons / sizeof *reasons, event->a)); break;
+        case 'k': length = append(text, size, length, word(kinds, sizeof kinds / sizeof *kinds, event->a)); break;
         case 'e': length = append(text, size, length, sl_error_text(event->error)); break;
         default: assert(!"unknown letter in trace_events.def");
         }

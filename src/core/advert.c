@@ -178,7 +178,7 @@ static uint32_t place_of_ban(const struct sl_node *node, const uint8_t id[32])
     return i;
 }
 
-static bool is_listed_as_banned(const struct sl_node *node, const uint8_t id[32])
+bool advert_is_listed(const struct sl_node *node, const uint8_t id[32])
 {
     return !sl_hash_is_zero(id) && place_of_ban(node, id) < node->members.n_banned;
 }
@@ -186,7 +186,7 @@ static bool is_listed_as_banned(const struct sl_node *node, const uint8_t id[32]
 /* Of a certificate whose signatures were checked before. expires_s 0: unknown. */
 static int check_again(const struct sl_node *node, uint64_t expires_s, const uint8_t host_id[32])
 {
-    bool is_current = (expires_s == 0 || expires_s >= node->now_us / 1000000) && !is_listed_as_banned(node, host_id);
+    bool is_current = (expires_s == 0 || expires_s >= node->now_us / 1000000) && !advert_is_listed(node, host_id);
     return is_current ? SL_OK : SL_ERROR_BAD_CERTIFICATE;
 }
 
@@ -219,7 +219,7 @@ int certificate_check(struct sl_node *node, const uint8_t id[32], const uint8_t 
     int error = sl_certificate_verify(certificate, size, &admission, id, now_s, &said, &n_checks);
     node->counters.signature_checks += n_checks;
     if (error != SL_OK) return error;
-    if (is_listed_as_banned(node, said.host_id) || !is_free_to_use(node, &said, id)) return SL_ERROR_BAD_CERTIFICATE;
+    if (advert_is_listed(node, said.host_id) || !is_free_to_use(node, &said, id)) return SL_ERROR_BAD_CERTIFICATE;
 
     memcpy(admitted->hash, key, 32);
     memcpy(admitted->host_id, said.host_id, 32);
@@ -260,12 +260,12 @@ void advert_admit_prepared(struct sl_node *node, const struct sl_peer *peer)
 bool advert_is_banned(const struct sl_node *node, const uint8_t id[32])
 {
     if (node->members.n_banned == 0) return false;
-    if (is_listed_as_banned(node, id)) return true;
+    if (advert_is_listed(node, id)) return true;
 
     const struct sl_view_peer *peer = sl_view_find(&node->view, id);
     const struct sl_book_entry *entry = peer ? NULL : sl_book_find(&node->members.book, id);
-    if (peer) return is_listed_as_banned(node, peer->host_id);
-    return entry && is_listed_as_banned(node, entry->descriptor.host_id);
+    if (peer) return advert_is_listed(node, peer->host_id);
+    return entry && advert_is_listed(node, entry->descriptor.host_id);
 }
 
 void advert_mark_banned(struct sl_node *node)
@@ -282,7 +282,7 @@ static void forget_banned(struct sl_node *node)
         if (node->view.peers[i].banned) advert_forget(node, node->view.peers[i].id);
     for (uint32_t i = book->n_new + book->n_tried; i-- > 0;) {               /* backwards: the last fills the gap */
         const struct sl_descriptor held = book->entries[i].descriptor;
-        if (is_listed_as_banned(node, held.id) || is_listed_as_banned(node, held.host_id)) advert_forget(node, held.id);
+        if (advert_is_listed(node, held.id) || advert_is_listed(node, held.host_id)) advert_forget(node, held.id);
     }
 }
 
@@ -290,7 +290,7 @@ void advert_ban(struct sl_node *node, const uint8_t id[32])
 {
     struct membership *members = &node->members;
     members->is_book_changed = true;
-    if (!is_listed_as_banned(node, id)) {
+    if (!advert_is_listed(node, id)) {
         if (members->n_banned == BANS_MAX) {
             uint8_t oldest[32];
             memcpy(oldest, members->banned[0], 32);

@@ -40,6 +40,8 @@ enum {
     PUSHES_MAX = 8,                  /* ADVERTs nobody asked for that may cost a signature check, per round, */
     PUSHES_OF_ONE_MAX = 2,           /* and of those from one peer */
     HELLOS_REPEATED_MAX = 3,         /* answers to a HELLO that comes again: the first may have been lost */
+    EVIDENCE_MAX = 8,                /* proofs of one connection that are verified in an epoch */
+    PARDONS_MAX = 32,                /* identities whose ban the operator lifted in this run */
     PULLS_ANSWERED_MAX = 8           /* VIEW_PULLs of one connection per epoch */
 };
 
@@ -65,7 +67,7 @@ struct link {
     uint64_t opened_us, used_us, heard_us;
     uint64_t ping_nonce, ping_us;    /* a PING under way; ping_us 0: none */
     uint64_t pulled_us;              /* a VIEW_PULL under way; 0: none */
-    uint32_t n_answered;             /* VIEW_PULLs of this epoch */
+    uint32_t n_answered, n_evidence; /* VIEW_PULLs answered and proofs verified, of this epoch */
     struct sl_view_pushes pushes;    /* of a peer that found no place in the view */
     bool has_told;                   /* its own ADVERT, in this epoch */
     uint32_t n_repeated;             /* HELLOs that were answered again */
@@ -127,6 +129,8 @@ struct membership {
     struct admitted *admitted;               /* ADMITTED_MAX, by hash */
     uint8_t (*banned)[32];                   /* BANS_MAX */
     uint32_t n_banned;
+    uint8_t pardoned[PARDONS_MAX][32];
+    uint32_t n_pardoned;
     uint8_t advert[ADVERT_MAX];              /* our own */
     uint32_t advert_size;
     uint64_t advert_made_s, expires_s;       /* expires_s: of our own certificate; 0 unknown */
@@ -312,6 +316,7 @@ bool node_has_left(const struct sl_node *node);         /* told to leave: it tak
 uint64_t node_phase(const struct sl_node *node, double fraction);       /* absolute time in the current epoch */
 void node_gather(const struct sl_node *node, const float *from, float *to);      /* the coordinates of the current block */
 void node_store(struct sl_node *node, enum sl_store_type type, const uint8_t *data, size_t size, uint64_t *ticket);
+void node_refuse(struct sl_node *node, const struct link *link, int error);      /* a message that is not what it should be */
 bool node_verify(struct sl_node *node, const struct sl_envelope *envelope, const uint8_t sign_public[32]);      /* counts */
 /* Builds a message in the out arena. Returns its bytes, or NULL when the arena is full. Between begin and seal the caller writes the body. */
 struct sl_writer node_begin(struct sl_node *node, enum sl_message_type type, uint64_t epoch, const uint8_t cohort[32], size_t size_max);
@@ -354,6 +359,7 @@ void advert_take_own(struct sl_node *node, struct link *link, struct opened_adve
 int certificate_check(struct sl_node *node, const uint8_t id[32], const uint8_t *certificate, size_t size);
 void certificate_describe(const struct sl_node *node, const uint8_t *certificate, size_t size, struct sl_descriptor *out);      /* expiry and host */
 uint64_t certificate_expiry(const struct sl_node *node, const uint8_t *certificate, size_t size);      /* unix seconds; of one that was checked */
+bool advert_is_listed(const struct sl_node *node, const uint8_t id[32]);         /* as banned, itself */
 bool advert_is_banned(const struct sl_node *node, const uint8_t id[32]);         /* itself, or the host that invited it */
 void advert_ban(struct sl_node *node, const uint8_t id[32]);
 void advert_unban(struct sl_node *node, const uint8_t id[32]);
@@ -473,6 +479,7 @@ bool contribution_aggregate(struct sl_node *node, const uint32_t *sum, uint64_t 
 /* evidence.c */
 void evidence_accuse(struct sl_node *node, const uint8_t id[32], const uint8_t *body, size_t size);      /* a proof that we made */
 void evidence_on_message(struct sl_node *node, struct link *link, const struct sl_envelope *envelope);
+void evidence_pardon(struct sl_node *node, const uint8_t id[32]);
 
 /* pull.c */
 bool pull_init(struct sl_node *node, struct sl_arena *arena);

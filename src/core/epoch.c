@@ -136,6 +136,7 @@ void epoch_begin(struct sl_node *node, uint64_t epoch)
     membership_on_epoch(node);
     links_check_clock(node);
     sl_view_turn(&node->view, node->config.network_id, epoch, node->self->id);
+    links_close_banned(node);                       /* also those who were of use to the last cohort */
     links_on_epoch(node);
     node->deadlines[DEADLINE_PULL] = node_phase(node, node->config.phase_result);
     node->deadlines[DEADLINE_MERGE] = node_phase(node, node->config.phase_pull);

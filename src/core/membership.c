@@ -465,7 +465,7 @@ static void judge_silence(struct sl_node *node)
         struct link *link = &node->links.all[i];
         if (is_silent(link) && !is_us) miss(node, link);
         link->ping_us = 0;
-        link->n_answered = 0;
+        link->n_answered = link->n_evidence = 0;
         link->has_told = false;
     }
 }

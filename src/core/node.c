@@ -224,7 +224,7 @@ static void run_deadlines(struct sl_node *node)
     }
 }
 
-static void refuse_message(struct sl_node *node, const struct link *link, int error)
+void node_refuse(struct sl_node *node, const struct link *link, int error)
 {
     struct sl_view_peer *peer = link->known ? sl_view_find(&node->view, link->id) : NULL;
     node->counters.messages_refused++;
@@ -279,7 +279,7 @@ static void on_message(struct sl_node *node, const struct sl_event *event)
     int error = sl_envelope_open(event->message.data, event->message.size, node->config.network_id, &envelope);
     if (error == SL_OK && !link->known && envelope.type != SL_MESSAGE_HELLO) error = SL_ERROR_BAD_ARGUMENT;
     if (error != SL_OK) {
-        refuse_message(node, link, error);
+        node_refuse(node, link, error);
         return;
     }
     link->type_bytes_received[envelope.type] += event->message.size;
@@ -314,6 +314,7 @@ static void on_control(struct sl_node *node, const struct sl_event *event)
         break;
     case SL_CONTROL_UNBAN:
         advert_unban(node, peer);
+        evidence_pardon(node, peer);
         links_check_clock(node);
         node_trace(node, SL_TRACE_UNBANNED, peer, 0, 0, SL_OK);
         book_save(node);
