@@ -116,6 +116,7 @@ static void take_event(struct sl_journal *journal, struct sl_epoch_record *recor
         record->n_steps = event->a;
         reach(record, SL_PHASE_TRAIN, event);
         break;
+    case SL_TRACE_PROVEN: note_further(record, event); break;
     case SL_TRACE_AGREED: reach(record, SL_PHASE_SHARE, event); break;
     case SL_TRACE_COMMITTED: reach(record, SL_PHASE_COMMIT, event); break;
     case SL_TRACE_OPENED: reach(record, SL_PHASE_OPEN, event); break;

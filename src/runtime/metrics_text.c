@@ -174,6 +174,8 @@ static void put_overlay(FILE *file, const struct sl_status *status)
 {
     put(file, "starling_peers_known", GAUGE, NULL, "Peers in the view.", status->peers_known);
     put(file, "starling_peers_live", GAUGE, NULL, "Peers that can be reached.", status->peers_live);
+    put(file, "starling_peers_banned_by_proof", COUNTER, NULL, "Peers that this node banned because they were proven to have broken the protocol.",
+        (double)status->banned_by_proof);
     put(file, "starling_peers_banned", GAUGE, NULL, "Peers that are banned.", status->peers_banned);
     put_head(file, "starling_links", GAUGE, NULL, "Open connections by who dialled.");
     put_sample(file, "starling_links", GAUGE, "{direction=\"out\"}", status->links_outbound);
