@@ -46,7 +46,8 @@ struct cohort {
     struct packet packets[PACKETS_MAX];
     uint32_t n_packets, next;
     bool (*passes)(struct cohort *cohort, const struct packet *packet, const struct sl_envelope *envelope);      /* NULL: all do */
-    bool (*changes)(struct cohort *cohort, uint32_t from, uint32_t to, const struct sl_envelope *envelope, struct sl_writer *writer);    /* another body in place */
+    /* Another body in place of what a member says. */
+    bool (*changes)(struct cohort *cohort, uint32_t from, uint32_t to, const struct sl_envelope *envelope, struct sl_writer *writer);
     uint32_t subject;                            /* what those two may want to know */
 };
 
@@ -682,7 +683,8 @@ static uint32_t victim_of(const struct cohort *cohort)
 }
 
 /* Runs the cohort with one liar; the honest end with a sum of `members`. */
-static void run_with_liar(struct cohort *cohort, uint32_t subject, bool (*changes)(struct cohort *, uint32_t, uint32_t, const struct sl_envelope *, struct sl_writer *))
+static void run_with_liar(struct cohort *cohort, uint32_t subject,
+                          bool (*changes)(struct cohort *, uint32_t, uint32_t, const struct sl_envelope *, struct sl_writer *))
 {
     cohort->subject = subject;
     cohort->changes = changes;
