@@ -203,6 +203,7 @@ void sl_sim_crash(struct sl_sim *sim, uint32_t index)
     if (!node->core) return;
 
     sl_node_status(node->core, &node->last);
+    if (node->last.epoch >= node->last.first_epoch) node->last.epochs_seen++;          /* the one in which it dies: it may have its aggregate */
     add_counters(&node->past, &node->last);
     while (node->links.n_links > 0) {
         struct sl_link link = node->links.links[node->links.n_links - 1];
