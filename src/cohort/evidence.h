@@ -10,20 +10,21 @@
  * Proofs that an identity broke the protocol, which convince anybody who knows the network: they rest on the accused's own signatures and on secrets that
  * fit what it signed, never on a majority. Who is honest can never be accused, whatever the others do.
  *
- * kind            messages                            roster  secrets                                     what is proven
- * TWO_BODIES      two of the accused                  -       -                                           two different signed bodies where there must be one: JOIN, SHARES,
- *                                                                                                          LIST (per step), COMMIT, OPEN, AUDIT, CONFIRM or RESULT of one epoch and
- *                                                                                                          cohort; PROPOSE, ROSTER, COMMIT or CONFIRM of one epoch
- * BAD_SHARE       SHARES                              -       {receiver, box key e}                       e fits the tag that the dealer signed, yet opens no box of two shares
- *                                                                                                          that fit their signed hashes
- * BAD_MASK_TAG    SHARES                              yes     {partner, its mask secret}                  the secret fits the partner's key, yet the pair seed is not the one tagged
- * BAD_BOX_TAG     SHARES                              yes     {partner, its box secret}                   the same of the box keys, either direction
- * BAD_SELF        SHARES                              yes     t x {receiver, its share of b}              shares fit their signed hashes, yet give no b with the signed hash
- * BAD_MASK        SHARES                              yes     t x {receiver, its share of the mask secret}        ... no mask secret of the key in the JOIN
- * BAD_SELF_SKETCH AUDIT, SHARES                       -       {any, b}                                    b fits its signed hash, yet A PRG(b) is not what the AUDIT says
- * BAD_PAIR_SKETCH AUDIT, SHARES                       -       {partner, s}                                s fits its signed tag, yet A PRG(s) is not what the AUDIT says
+ * kind             messages           roster  secrets                    what is proven
+ * TWO_BODIES       two of the accused -       -                          two different signed bodies where there must be one: JOIN, SHARES, LIST (per step),
+ *                                                                        COMMIT, OPEN, AUDIT, CONFIRM or RESULT of one epoch and cohort; PROPOSE, ROSTER,
+ *                                                                        COMMIT or CONFIRM of one epoch
+ * BAD_SHARE        SHARES             -       {receiver, box key e}      e fits the tag that the dealer signed, yet opens no box of two shares that fit
+ *                                                                        their signed hashes
+ * BAD_MASK_TAG     SHARES             yes     {partner, its mask secret} the secret fits the partner's key, yet the pair seed is not the one tagged
+ * BAD_BOX_TAG      SHARES             yes     {partner, its box secret}  the same of the box keys, either direction
+ * BAD_SELF         SHARES             yes     t x {receiver, its share}  shares fit their signed hashes, yet give no b with the signed hash
+ * BAD_MASK         SHARES             yes     t x {receiver, its share}  ... no mask secret of the key in the JOIN
+ * BAD_SELF_SKETCH  AUDIT, SHARES      -       {any, b}                   b fits its signed hash, yet A PRG(b) is not what the AUDIT says
+ * BAD_PAIR_SKETCH  AUDIT, SHARES      -       {partner, s}               s fits its signed tag, yet A PRG(s) is not what the AUDIT says
  *
- * The matrix of an audit follows from the AUDIT's own chain (the LIST of OPENs), ring and dimension from the network. NEED, RELEASED, REFUSE and REVEAL never count.
+ * The matrix of an audit follows from the AUDIT's own chain (the LIST of OPENs), ring and dimension from the network. NEED, RELEASED, REFUSE and REVEAL never
+ * count.
  */
 enum sl_evidence_kind {
     SL_EVIDENCE_TWO_BODIES = 1, SL_EVIDENCE_BAD_SHARE, SL_EVIDENCE_BAD_MASK_TAG, SL_EVIDENCE_BAD_BOX_TAG, SL_EVIDENCE_BAD_SELF, SL_EVIDENCE_BAD_MASK,

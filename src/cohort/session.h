@@ -128,11 +128,14 @@ void sl_session_moment(struct sl_session *session, enum sl_session_step step, en
 uint8_t *sl_session_vector(struct sl_session *session, uint32_t member);
 const uint8_t *sl_session_root(const struct sl_session *session, uint32_t member);           /* NULL: it has not committed */
 void sl_session_vector_here(struct sl_session *session, uint32_t member);
-bool sl_session_serves(const struct sl_session *session, uint32_t member);   /* may its vector be given to members? Ours once we opened, others' when they are here */
+bool sl_session_serves(const struct sl_session *session, uint32_t member);   /* may its vector be given to members? Ours once we opened,
+                                                                                   others' when they are here */
 
 enum sl_session_state sl_session_state(const struct sl_session *session);
-uint64_t sl_session_set(const struct sl_session *session, enum sl_session_step list);        /* members in V, Y, O, U by the step of their LIST; 0: not agreed yet */
+uint64_t sl_session_set(const struct sl_session *session, enum sl_session_step list);        /* members in V, Y, O, U by the step of their LIST;
+                                                                                                  0: not agreed yet */
 const uint32_t *sl_session_sum(const struct sl_session *session);            /* dim, from SIGNED on; signed 32-bit numbers */
-bool sl_session_aggregate(const struct sl_session *session, struct sl_aggregate *out);       /* all but propose and roster; true once DONE. Pointers lead into the session */
+bool sl_session_aggregate(const struct sl_session *session, struct sl_aggregate *out);       /* all but propose and roster; true once DONE.
+                                                                                                  Pointers lead into the session */
 
 #endif

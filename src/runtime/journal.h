@@ -22,7 +22,8 @@ enum sl_phase {
 
 const char *sl_phase_name(enum sl_phase phase);          /* "form" */
 
-/* How a cohort lost a member: SL_TRACE_REFUSED, _DROPPED, _BAD_SHARE, _DISPUTED, _BAD_AUDIT, _TOO_LARGE, _CONTRADICTION, _BAD_SECRET, _BAD_RESULT or _ACCUSED. */
+/* How a cohort lost a member: SL_TRACE_REFUSED, _DROPPED, _BAD_SHARE, _DISPUTED, _BAD_AUDIT, _TOO_LARGE, _CONTRADICTION, _BAD_SECRET, _BAD_RESULT
+ * or _ACCUSED. */
 struct sl_loss { enum sl_trace_type how; uint8_t peer[32]; int64_t number; };
 
 struct sl_epoch_record {

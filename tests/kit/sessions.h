@@ -127,7 +127,7 @@ struct sl_envelope sessions_envelope(const struct sessions *sessions, const stru
 /* The last packet of this author and step that was said (by whomever), NULL: none. */
 const struct sessions_packet *sessions_said(const struct sessions *sessions, uint32_t author, uint32_t step);
 
-uint32_t sessions_told(const struct sessions *sessions, uint32_t self, enum sl_session_news news, uint32_t member);       /* how often; member SESSIONS_ANY: of all */
+uint32_t sessions_told(const struct sessions *sessions, uint32_t self, enum sl_session_news news, uint32_t member);       /* how often; SESSIONS_ANY: of all */
 bool sessions_is_done(const struct sessions *sessions, uint32_t member);
 uint64_t sessions_last_set(const struct sessions *sessions, uint32_t member);        /* who is in its sum; 0: not agreed */
 bool sessions_sum_is_right(const struct sessions *sessions, uint32_t member);        /* bit for bit that of the inputs of sessions_last_set() */

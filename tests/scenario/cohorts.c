@@ -149,7 +149,8 @@ int main(int argc, char **argv)
     struct tally tally = {0};
     uint32_t n_wrong = 0;
     for (uint64_t seed = first; seed < first + count; seed++) n_wrong += !run(seed, is_verbose, &tally);
-    printf("%" PRIu32 " cohorts: %" PRIu32 " finished, %" PRIu32 " void (%" PRIu32 " with fewer than t left); torn announcements %" PRIu32 ", of these void %" PRIu32
+    printf("%" PRIu32 " cohorts: %" PRIu32 " finished, %" PRIu32 " void (%" PRIu32 " with fewer than t left); torn announcements %" PRIu32
+           ", of these void %" PRIu32
            "; with losses %" PRIu32 ", of these void %" PRIu32 "; wrong %" PRIu32 "\n",
            tally.runs, tally.finished, tally.void_runs, tally.void_allowed, tally.torn, tally.torn_void, tally.lossy, tally.lossy_void, n_wrong);
     return n_wrong > 0;

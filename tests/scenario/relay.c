@@ -65,7 +65,8 @@ int main(int argc, char **argv)
     for (uint32_t i = 0; i < 2; i++) {
         uint32_t n_relayed = 0, n_complete = 0;
         for (uint64_t seed = 1; seed <= N_RUNS; seed++) is_fine &= play(seed, dims[i], is_told, &n_relayed, &n_complete);
-        printf("dim %" PRIu32 ": in %" PRIu32 " cohorts a third is the initiator, and %" PRIu32 " of them have a sum of all five\n", dims[i], n_relayed, n_complete);
+        printf("dim %" PRIu32 ": in %" PRIu32 " cohorts a third is the initiator, and %" PRIu32 " of them have a sum of all five\n", dims[i],
+               n_relayed, n_complete);
         is_fine &= n_relayed >= N_RUNS / 4 && n_complete == n_relayed;
     }
     return is_fine ? 0 : 1;

@@ -30,7 +30,8 @@ def peer(identity, **more):
 
 EPOCH = {"epoch": 12, "begin": 1700000000.5, "steps": 50, "cohort": 8, "initiator": False, "aggregate": True, "void": False, "pulled": 1, "merged": 2,
          "merged_members": 16, "own_score": 0.875, "bytes_sent": 2048, "bytes_received": 1024, "cpu_ms": 10.5,
-         "seconds": {"form": 0.1, "train": 1.0, "commit": 1.1, "open": 1.2, "result": 1.3, "pull": None, "share": 1.05, "audit": None, "unmask": 1.25}, "note": "",
+         "seconds": {"form": 0.1, "train": 1.0, "commit": 1.1, "open": 1.2, "result": 1.3, "pull": None, "share": 1.05, "audit": None, "unmask": 1.25},
+         "note": "",
          "proposer": B, "roster": 9, "lost": [{"peer": A, "how": "DROPPED", "text": "dropped 3f2a0000: silent at committing"}]}
 STATUS = {"node": {"id": A, "name": "ward 7", "address": None, "listen": "0.0.0.0:7400", "directory": "/n1", "version": "0.2.0", "pid": 7, "uptime_s": 200.0},
           "network": {"id": B, "name": "birds", "admission": "invite", "epoch_length_s": 60.0},

@@ -443,7 +443,8 @@ static struct message forge(const struct message *original, const struct person 
 {
     struct message forged = *original;
     struct sl_envelope envelope = open_message(original);
-    struct sl_writer writer = sl_envelope_begin(envelope.type, world.network_id, envelope.epoch, envelope.cohort, envelope.from, forged.bytes, sizeof forged.bytes);
+    struct sl_writer writer = sl_envelope_begin(envelope.type, world.network_id, envelope.epoch, envelope.cohort, envelope.from, forged.bytes,
+                                                sizeof forged.bytes);
     sl_write_raw(&writer, envelope.body, envelope.body_size);
     forged.size = sl_envelope_seal(&writer, envelope.type, signer->sign_secret);
     return forged;
