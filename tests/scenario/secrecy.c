@@ -484,7 +484,8 @@ static uint32_t weaknesses(void)
     sessions_run(sessions);
     struct view view = look(sessions, bit(1), SOUND);
     bool is_out = sessions_is_done(sessions, 0) && !(sessions_last_set(sessions, 0) & bit(TARGET));
-    n_wrong += expect(is_out && sl_session_serves(sessions->members[0].session, TARGET), "a member whose AUDIT is delayed is left out of U, its vector is open");
+    n_wrong += expect(is_out && sl_session_serves(sessions->members[0].session, TARGET),
+                      "a member whose AUDIT is delayed is left out of U, its vector is open");
     n_wrong += expect((view.mask_secret & bit(TARGET)) && !(view.self & bit(TARGET)), "its mask secret is known to all, its own seed to nobody");
     n_wrong += expect(is_secret(sessions, 0, SOUND, &tally), "it stays hidden, and so do the others");
     n_wrong += expect(!is_secret(sessions, 0, ONE_KEY, &tally), "with one key for masks and boxes it would not: found");
@@ -506,6 +507,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: secrecy patterns C STRIDE | attacks | random FIRST COUNT | weakness\n");
         return 2;
     }
-    if (tally.runs) printf("%" PRIu32 " runs, %" PRIu32 " finished, %" PRIu32 " views of coalitions, %" PRIu32 " leak\n", tally.runs, tally.finished, tally.views, n_wrong);
+    if (tally.runs) printf("%" PRIu32 " runs, %" PRIu32 " finished, %" PRIu32 " views of coalitions, %" PRIu32 " leak\n",
+                           tally.runs, tally.finished, tally.views, n_wrong);
     return n_wrong > 0;
 }
