@@ -79,7 +79,7 @@ static void count_tick(struct sl_checker *checker, uint32_t index, uint64_t now_
     if (++node->n_ticks > SL_CHECKER_TICKS_MAX) FAIL(checker, index, "asked for %d ticks in one instant: its deadline does not move on", SL_CHECKER_TICKS_MAX);
 }
 
-/* Each member's first CONFIRM of the epoch. */
+/* CONFIRMs of the epoch, of whatever cohort: liars may send those of others, and old ones. */
 static void hear_confirm(struct sl_checker *checker, uint32_t index, const struct sl_event *event)
 {
     struct sl_checked_node *node = &checker->nodes[index];
@@ -89,11 +89,12 @@ static void hear_confirm(struct sl_checker *checker, uint32_t index, const struc
     if (!is_confirm || sl_envelope_open(event->message.data, event->message.size, checker->config->network_id, &envelope)) return;
     if (envelope.type != SL_MESSAGE_CONFIRM || sl_read_confirm(&envelope, &body)) return;
 
-    if (node->confirms.epoch != envelope.epoch) node->confirms.n = 0;
+    if (envelope.epoch < node->confirms.epoch) return;
+    if (envelope.epoch > node->confirms.epoch) node->confirms.n = 0;
     node->confirms.epoch = envelope.epoch;
     for (uint32_t i = 0; i < node->confirms.n; i++)
-        if (sl_hash_equal(node->confirms.all[i].from, envelope.from)) return;
-    if (node->confirms.n == SL_MESH_COHORT_MAX) return;
+        if (sl_hash_equal(node->confirms.all[i].from, envelope.from) && sl_hash_equal(node->confirms.all[i].chain, body.chain)) return;
+    if (node->confirms.n == SL_CHECKER_CONFIRMS) return;
     memcpy(node->confirms.all[node->confirms.n].from, envelope.from, 32);
     memcpy(node->confirms.all[node->confirms.n++].chain, body.chain, 32);
 }

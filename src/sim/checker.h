@@ -24,7 +24,7 @@
  * - All results of one cohort over the same LISTs name the same mean; it is the plain mean of the members' clipped vectors.
  * - Epochs never go back; tables, actions and frames are bounded; weights are finite; no node spins in one instant.
  */
-enum { SL_CHECKER_TICKETS = 16, SL_CHECKER_TICKS_MAX = 200 };
+enum { SL_CHECKER_TICKETS = 16, SL_CHECKER_TICKS_MAX = 200, SL_CHECKER_CONFIRMS = 128 };
 
 struct sl_checked_node {
     uint8_t id[32];
@@ -37,7 +37,7 @@ struct sl_checked_node {
     uint32_t roster_size;
     uint8_t propose_hash[32];
     struct { uint64_t epoch; uint8_t hash[32]; } said[SL_STEP_COUNT];        /* in a cohort, by enum sl_session_step: the last body */
-    struct { uint64_t epoch; uint32_t n; struct { uint8_t from[32], chain[32]; } all[SL_MESH_COHORT_MAX]; } confirms;       /* heard */
+    struct { uint64_t epoch; uint32_t n; struct { uint8_t from[32], chain[32]; } all[SL_CHECKER_CONFIRMS]; } confirms;       /* heard */
     uint32_t job, used_job;                  /* the last training job that began, and the last whose result was committed; 0 none */
     uint64_t job_epoch, result_epoch;        /* of that job; the same once its result has come in time, else another */
     uint64_t instant_us;                     /* of the ticks counted */
