@@ -14,7 +14,7 @@
 #include "starling/error.h"
 #include "starling/identity.h"
 
-enum { INPUT = 200, RADIUS_FACTOR = 5, RING_EXPONENT = 4, NEWS_MAX = 400 };       /* inputs are within +-INPUT; the norm allowed is so many times theirs */
+enum { INPUT = 200, RADIUS_FACTOR = 5, RING_EXPONENT = 4, NEWS_MAX = 400 };       /* inputs are at most so large; the norm allowed is so many times theirs */
 
 static uint64_t bit(uint32_t member)
 {
@@ -255,17 +255,25 @@ static void make_roster(struct sessions *sessions)
     sl_hash_once("cohort", envelope.body, envelope.body_size, sessions->cohort);
 }
 
+/* Inputs are uniform within plus and minus this; the norm that is allowed leaves room in the ring, as sl_ring_exponent() has it. */
+static double input_max(const struct sessions_setup *setup)
+{
+    double allowed_max = ldexp(1, (int)setup->ring_bits) / (setup->n > 10 ? 3 * setup->n : 32);
+    double most = allowed_max / RADIUS_FACTOR / sqrt(setup->dim / 3.);
+    assert(most >= 1);
+    return most < INPUT ? floor(most) : INPUT;
+}
+
 static void make_input(struct sessions *sessions, uint32_t i)
 {
     double scale = sessions->setup.scales_inputs ? sessions->setup.scale[i] * RADIUS_FACTOR : 1;
-    uint32_t most = (uint32_t)(INPUT * scale);
+    uint32_t most = (uint32_t)(input_max(&sessions->setup) * scale);
     for (uint32_t j = 0; j < sessions->setup.dim; j++) sessions->members[i].z[j] = sl_rng_below(&sessions->rng, 2 * most + 1) - most;
 }
 
-/* Inputs are uniform within +-INPUT, of norm INPUT sqrt(dim / 3). */
 static uint32_t radius_q(const struct sessions *sessions)
 {
-    double norm = INPUT * sqrt(sessions->setup.dim / 3.);
+    double norm = input_max(&sessions->setup) * sqrt(sessions->setup.dim / 3.);        /* of a uniform input */
     return (uint32_t)(norm * RADIUS_FACTOR / (1 << RING_EXPONENT) * 65536);
 }
 

@@ -14,6 +14,9 @@
  *     without losses, and unless the initiator vanishes in the middle of an announcement, all who stay finish if no more than c - t vanish.
  *
  * A failure names the command that repeats it.
+ *
+ * cohorts late: a COMMIT that comes after the LIST of COMMITs never counts. cohorts poison COUNT: half the ring added to an even number of coordinates never
+ * gets into a sum: the audit leaves its author out, or, where all rows are blind to it, the norm of the sum voids the run.
  */
 enum { DIM_LARGE = 4096 };
 
@@ -29,7 +32,8 @@ struct tally { uint32_t runs, finished, void_runs, void_allowed, torn, torn_void
 static bool tears(const struct sessions_setup *setup, uint32_t step, uint32_t reach)
 {
     bool is_list = step % 2 == 0 && step <= SL_STEP_LIST_AUDIT;
-    return (is_list && reach > 0) || step == (setup->rows > 0 ? SL_STEP_AUDIT : SL_STEP_CONFIRM);
+    bool is_next = step == SL_STEP_AUDIT || (setup->rows == 0 && step > SL_STEP_AUDIT && step <= SL_STEP_CONFIRM);
+    return (is_list && reach > 0) || is_next;
 }
 
 static struct plan draw(uint64_t seed)
@@ -138,10 +142,49 @@ static bool run(uint64_t seed, bool is_verbose, struct tally *tally)
     return !wrong;
 }
 
+enum { LIAR = 2 };
+
+static int late(void)
+{
+    struct sessions *sessions = sessions_begin(&(struct sessions_setup){.n = 5, .dim = 64, .ring_bits = 32, .rows = 8, .seed = 1});
+    sessions_rule(sessions, &(struct sessions_rule){.type = SL_MESSAGE_COMMIT, .step = SESSIONS_ANY, .author = LIAR, .sender = SESSIONS_ANY, .to = SESSIONS_ANY,
+                                                    .fate = SESSIONS_DELAY, .until = SESSIONS_TICK(SL_STEP_COMMIT, SL_MOMENT_CLOSE)});
+    sessions_run(sessions);
+    bool is_right = true;
+    for (uint32_t i = 0; i < 5; i++) {
+        bool is_out = !(sl_session_set(sessions->members[i].session, SL_STEP_LIST_COMMIT) >> LIAR & 1);
+        is_right = is_right && is_out && sessions_is_done(sessions, i) && sessions_sum_is_right(sessions, i);
+    }
+    printf("a late COMMIT is left out, and all finish without it: %s\n", is_right ? "yes" : "NO");
+    sessions_free(sessions);
+    return !is_right;
+}
+
+static int poison(uint32_t count)
+{
+    uint32_t n_left_out = 0, n_void = 0, n_wrong = 0;
+    for (uint32_t seed = 1; seed <= count; seed++) {
+        struct sessions_setup setup = {.n = 4, .dim = DIM_LARGE, .ring_bits = seed % 2 ? 32 : 16, .rows = 8, .seed = seed};
+        struct sessions *sessions = sessions_begin(&setup);
+        for (uint32_t j = 0; j < 2 * (1 + seed % 5); j++) sessions->members[LIAR].z[j * 17] += UINT32_C(1) << (setup.ring_bits - 1);
+        sessions_run(sessions);
+        bool is_done = sessions_is_done(sessions, 0), is_in = sessions_last_set(sessions, 0) >> LIAR & 1;
+        n_left_out += is_done && !is_in && sessions_sum_is_right(sessions, 0);
+        n_void += !is_done;
+        n_wrong += is_done && (is_in || !sessions_sum_is_right(sessions, 0));
+        sessions_free(sessions);
+    }
+    printf("%" PRIu32 " poisoned runs: left out by the audit %" PRIu32 ", void by the norm of the sum %" PRIu32 ", got through %" PRIu32 "\n", count, n_left_out,
+           n_void, n_wrong);
+    return n_wrong > 0;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "late") == 0) return late();
+    if (argc == 3 && strcmp(argv[1], "poison") == 0) return poison((uint32_t)atoi(argv[2]));
     if (argc < 3) {
-        fprintf(stderr, "usage: cohorts FIRST COUNT [-v]\n");
+        fprintf(stderr, "usage: cohorts FIRST COUNT [-v] | late | poison COUNT\n");
         return 2;
     }
     uint64_t first = strtoull(argv[1], NULL, 10), count = strtoull(argv[2], NULL, 10);

@@ -13,7 +13,7 @@
  * How well the audit tells vectors that are too large: bench_audit [DRAWS [HONEST]]. Each draw has a matrix of its own; vectors are normal, scaled to a multiple
  * of the norm that is allowed, out of a pool. Exit status 1 if a rate is not the one that the chi-square distribution of the sketch's energy promises.
  */
-enum { DIM = 4096, POOL = 64, RING_EXPONENT = 4, NOISE_VARIANCE = 40000, POISON_RUNS = 5000 };
+enum { DIM = 4096, POOL = 64, RING_EXPONENT = 4, NOISE_VARIANCE = 40000 };
 
 static const double POINTS = .03, FALSE_ALARMS = .002;
 
@@ -101,11 +101,11 @@ static void false_alarms(const struct kind *kind, uint32_t draws)
 
 /* Half the ring on an even number of coordinates: a row is blind to it if it takes in an even number of them, so 2^-rows of the runs are missed by the audit;
  * of these, the norm of the sum tells. */
-static void poison(const struct kind *kind)
+static void poison(const struct kind *kind, uint32_t draws)
 {
     static uint32_t z[DIM];
     uint32_t w[SL_SKETCH_ROWS_MAX], missed = 0;
-    for (uint32_t d = 0; d < POISON_RUNS; d++) {
+    for (uint32_t d = 0; d < draws; d++) {
         uint32_t n = 2 * (1 + sl_rng_below(&rng, 20)), start = sl_rng_below(&rng, DIM - 40);
         draw_vector(sqrt(expected(kind)) / 2, z);
         for (uint32_t j = 0; j < n; j++) z[start + j] += UINT32_C(1) << (kind->ring_bits - 1);
@@ -114,8 +114,8 @@ static void poison(const struct kind *kind)
     }
     double promised = pow(2, -(double)kind->rows);
     printf("%2u rows, ring %2u: half the ring on an even number of coordinates, %u runs: missed by the sketch %u, expected %.1f", kind->rows, kind->ring_bits,
-           (unsigned)POISON_RUNS, missed, promised * POISON_RUNS);
-    verdict(missed <= promised * POISON_RUNS + 4 * sqrt(promised * POISON_RUNS));
+           draws, missed, promised * draws);
+    verdict(missed <= promised * draws + 4 * sqrt(promised * draws));
 }
 
 /* Two colluders may agree on a false sketch of their common mask, and so share out between their audits what one of them put in. Half to each is the best they can
@@ -156,8 +156,8 @@ int main(int argc, char **argv)
     shifted(&full, 1.4, .46, draws);
     shifted(&full, 2, .99, draws);
     shifted(&light, 2, .62, draws);
-    poison(&full);
-    poison(&light);
-    poison(&light16);
+    poison(&full, draws);
+    poison(&light, draws);
+    poison(&light16, draws);
     return !all_right;
 }
