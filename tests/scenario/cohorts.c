@@ -174,8 +174,8 @@ static int poison(uint32_t count)
         n_wrong += is_done && (is_in || !sessions_sum_is_right(sessions, 0));
         sessions_free(sessions);
     }
-    printf("%" PRIu32 " poisoned runs: left out by the audit %" PRIu32 ", void by the norm of the sum %" PRIu32 ", got through %" PRIu32 "\n", count, n_left_out,
-           n_void, n_wrong);
+    printf("%" PRIu32 " poisoned runs: left out by the audit %" PRIu32 ", void by the norm of the sum %" PRIu32 ", got through %" PRIu32 "\n", count,
+           n_left_out, n_void, n_wrong);
     return n_wrong > 0;
 }
 

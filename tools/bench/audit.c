@@ -10,8 +10,8 @@
 #include "privacy/sketch.h"
 
 /*
- * How well the audit tells vectors that are too large: bench_audit [DRAWS [HONEST]]. Each draw has a matrix of its own; vectors are normal, scaled to a multiple
- * of the norm that is allowed, out of a pool. Exit status 1 if a rate is not the one that the chi-square distribution of the sketch's energy promises.
+ * How well the audit tells vectors that are too large: bench_audit [DRAWS [HONEST]]. Each draw has a matrix of its own; vectors are normal, scaled to a
+ * multiple of the norm that is allowed, out of a pool. Exit status 1 if a rate is not the one that the chi-square distribution of the sketch's energy promises.
  */
 enum { DIM = 4096, POOL = 64, RING_EXPONENT = 4, NOISE_VARIANCE = 40000 };
 
@@ -118,8 +118,8 @@ static void poison(const struct kind *kind, uint32_t draws)
     verdict(missed <= promised * draws + 4 * sqrt(promised * draws));
 }
 
-/* Two colluders may agree on a false sketch of their common mask, and so share out between their audits what one of them put in. Half to each is the best they can
- * do: together `factor` times the norm that both are allowed is found as `factor` times that of one. */
+/* Two colluders may agree on a false sketch of their common mask, and so share out between their audits what one of them put in. Half to each is the best
+ * they can do: together `factor` times the norm that both are allowed is found as `factor` times that of one. */
 static void shifted(const struct kind *kind, double factor, double promised, uint32_t draws)
 {
     static uint32_t z[DIM];
