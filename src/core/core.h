@@ -478,6 +478,9 @@ bool contribution_aggregate(struct sl_node *node, const uint32_t *sum, uint64_t 
 
 /* evidence.c */
 void evidence_accuse(struct sl_node *node, const uint8_t id[32], const uint8_t *body, size_t size);      /* a proof that we made */
+struct sl_span { const uint8_t *bytes; size_t size; };
+/* Two messages of one author where there must be one; nothing if they are the same. `link` brought the second, and pays for the verification. */
+void evidence_contradiction(struct sl_node *node, struct link *link, const uint8_t sign_public[32], const struct sl_span *first, const struct sl_span *second);
 void evidence_on_message(struct sl_node *node, struct link *link, const struct sl_envelope *envelope);
 void evidence_pardon(struct sl_node *node, const uint8_t id[32]);
 

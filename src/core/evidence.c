@@ -100,6 +100,25 @@ void evidence_accuse(struct sl_node *node, const uint8_t id[32], const uint8_t *
     spread(node, body, size, NULL);
 }
 
+void evidence_contradiction(struct sl_node *node, struct link *link, const uint8_t sign_public[32], const struct sl_span *first, const struct sl_span *second)
+{
+    bool is_same = first->size == second->size && memcmp(first->bytes, second->bytes, first->size) == 0;
+    if (is_same || link->n_evidence >= EVIDENCE_MAX) return;
+
+    size_t size_max = first->size + second->size + 256;
+    uint8_t accused[32], *body = SL_RESERVE(&node->out, uint8_t, size_max);      /* a scratch of small models has no room for it */
+    struct sl_evidence evidence = {.kind = SL_EVIDENCE_TWO_BODIES, .n_messages = 2, .messages = {first->bytes, second->bytes},
+                                   .message_sizes = {first->size, second->size}};
+    if (!body) return;
+
+    link->n_evidence++;
+    struct sl_writer writer = sl_writer_over(body, size_max);
+    memcpy(evidence.sign_public, sign_public, 32);
+    sl_write_evidence(&writer, &evidence);
+    sl_identity_id(node->config.network_id, sign_public, accused);
+    if (!writer.full) evidence_accuse(node, accused, body, writer.size);
+}
+
 void evidence_on_message(struct sl_node *node, struct link *link, const struct sl_envelope *envelope)
 {
     struct sl_evidence evidence;

@@ -265,6 +265,18 @@ static struct proposal *make_place(struct sl_node *node, uint64_t lot, bool lead
     return highest && group_is_known(node) && (leads || lot < highest->lot) ? highest : NULL;
 }
 
+/* An initiator signs one PROPOSE an epoch: a second one beside that which we hold proves it a liar. */
+static void compare_proposals(struct sl_node *node, struct link *link, const struct sl_envelope *envelope)
+{
+    const struct formation *formation = &node->formation;
+    struct sl_span said = {envelope->bytes, envelope->size};
+    for (uint32_t i = 0; i < formation->n_proposals; i++) {
+        const struct proposal *proposal = &formation->proposals[i];
+        struct sl_span held = {proposal->bytes, proposal->size};
+        if (sl_hash_equal(proposal->from, link->id)) evidence_contradiction(node, link, link->sign_public, &held, &said);
+    }
+}
+
 void formation_on_propose(struct sl_node *node, struct link *link, const struct sl_envelope *envelope)
 {
     struct formation *formation = &node->formation;
@@ -278,8 +290,11 @@ void formation_on_propose(struct sl_node *node, struct link *link, const struct 
         return;
     }
     if (formation->state == FORMATION_IDLE || formation->state == FORMATION_DONE) return;
-    for (uint32_t i = 0; i < formation->n_heard; i++)
-        if (sl_hash_equal(formation->heard[i], link->id)) return;                   /* one per identity and epoch */
+    for (uint32_t i = 0; i < formation->n_heard; i++) {
+        if (!sl_hash_equal(formation->heard[i], link->id)) continue;
+        compare_proposals(node, link, envelope);
+        return;                                         /* one per identity and epoch */
+    }
     bool leads = group_is_led_by(node, link->id);
     uint32_t n_heard_max = leads ? HEARD_MAX : HEARD_MAX - 1;                       /* the last place is kept for the own leader */
     if (formation->n_heard >= n_heard_max || sl_read_propose(envelope, &propose) != SL_OK || !is_acceptable(node, &propose, link->id)) return;
@@ -469,9 +484,21 @@ void formation_on_join(struct sl_node *node, struct link *link, const struct sl_
     if (group_complete && formation->wave == 1) make_roster(node);
 }
 
+/* The initiator of our cohort signs one ROSTER: another one beside ours proves it a liar. */
+static void compare_rosters(struct sl_node *node, struct link *link, const struct sl_envelope *envelope)
+{
+    const struct cohort *cohort = &node->cohort;
+    if (cohort->state == COHORT_NONE || cohort->own == cohort->initiator || envelope->epoch != cohort->epoch) return;
+
+    const struct member *initiator = &cohort->members[cohort->initiator];
+    struct sl_span held = {cohort->roster, cohort->roster_size}, said = {envelope->bytes, envelope->size};
+    if (sl_hash_equal(envelope->from, initiator->id)) evidence_contradiction(node, link, initiator->sign_public, &held, &said);
+}
+
 void formation_on_roster(struct sl_node *node, struct link *link, const struct sl_envelope *envelope)
 {
     struct formation *formation = &node->formation;
+    compare_rosters(node, link, envelope);
     if (formation->state != FORMATION_JOINED || !node->acting || envelope->epoch != node->epoch) return;
     if (!sl_hash_equal(envelope->from, link->id) || !sl_hash_equal(formation->own.from, link->id)) return;
 

@@ -283,3 +283,50 @@ Test(core_evidence, a_liar_in_the_cohort_under_way_is_hung_up_on_when_the_epoch_
     stage_next_epoch(stage);
     cr_assert_eq(stage->link[LIAR], 0);
 }
+
+/* ---- contradictions in the forming of cohorts ---- */
+
+Test(core_evidence, a_second_roster_of_our_initiator_convicts_it)
+{
+    forged = forge_cohort(stage, 4);
+    forge_say_roster(forged);
+    cr_assert_eq(n_proven(), 0, "the same again is none");
+
+    forged->n_members--;
+    forge_roster(forged);
+    forge_say_roster(forged);
+    cr_assert(is_banned(forged->initiator));
+    cr_assert_eq(n_proven(), 1);
+    cr_assert_eq(stage_count_to(stage, SL_MESSAGE_EVIDENCE, TELLER), 1);
+}
+
+Test(core_evidence, a_second_roster_with_a_bad_signature_convicts_nobody)
+{
+    forged = forge_cohort(stage, 4);
+    forged->n_members--;
+    forge_roster(forged);
+    forged->roster_bytes[forged->roster_size - 3] ^= 1;
+    for (uint32_t i = 0; i < EVIDENCE_MAX + 3; i++) forge_say_roster(forged);
+    cr_assert_not(is_banned(forged->initiator));
+    cr_assert_eq(n_proven(), 0);
+}
+
+Test(core_evidence, a_second_propose_convicts_its_initiator)
+{
+    forged = forge_cohort(stage, 4);
+    forge_destroy(&forged);
+    stage_to_epoch_as(stage, false);
+    stage_connect_all(stage);
+    stage_forget(stage);
+    forged = forge_new(stage, 0, (const uint32_t[]){PUPPET_SELF, 0, 1, 2}, 4);
+    forge_seal_propose(forged);
+    forge_say_propose(forged);
+    if (stage->node->formation.n_heard == 0) cr_skip_test("this initiator lies out of reach");
+    forge_say_propose(forged);
+    cr_assert_eq(n_proven(), 0, "the same again is none");
+    forged->propose.nonce[0] ^= 1;
+    forge_seal_propose(forged);
+    forge_say_propose(forged);
+    cr_assert(is_banned(0));
+    cr_assert_eq(n_proven(), 1);
+}
