@@ -160,7 +160,7 @@ static void propose(struct sl_node *node)
     formation->own.size = (uint32_t)size;
     memcpy(formation->own.bytes, bytes, size);
     memcpy(formation->own.from, node->self->id, 32);
-    sl_body_hash(envelope.body, envelope.body_size, formation->own.hash);
+    sl_propose_hash(&envelope, formation->own.hash);
     formation->proposed = true;
     memcpy(formation->proposed_hash, formation->own.hash, 32);
     formation->state = FORMATION_PROPOSED;
@@ -284,7 +284,7 @@ void formation_on_propose(struct sl_node *node, struct link *link, const struct 
     if (!node->acting || envelope->epoch != node->epoch || !sl_hash_equal(envelope->from, link->id) || envelope->size > PROPOSE_MAX) return;
 
     uint8_t hash[32];
-    sl_body_hash(envelope->body, envelope->body_size, hash);
+    sl_propose_hash(envelope, hash);
     if (formation->state == FORMATION_JOINED && sl_hash_equal(hash, formation->own.hash)) {
         send_join(node);                                /* our answer was lost */
         return;

@@ -243,7 +243,7 @@ static int open_roster(const struct sl_node *node, struct proof *proof)
     error = sl_read_propose(&propose, &proof->propose);
     if (error == SL_OK) error = sl_read_roster(&proof->roster_envelope, &proof->roster);
     if (error != SL_OK) return error;
-    sl_body_hash(propose.body, propose.body_size, proof->propose_hash);
+    sl_propose_hash(&propose, proof->propose_hash);
     sl_hash_once("cohort", proof->roster_envelope.body, proof->roster_envelope.body_size, proof->cohort_id);
     return sl_hash_equal(proof->roster_envelope.cohort, proof->propose_hash) ? SL_OK : SL_ERROR_MISMATCH;
 }

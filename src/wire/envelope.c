@@ -163,3 +163,12 @@ void sl_body_hash(const uint8_t *body, size_t body_size, uint8_t out[32])
 {
     sl_hash_once("body", body, body_size, out);
 }
+
+void sl_propose_hash(const struct sl_envelope *propose, uint8_t out[32])
+{
+    struct sl_hash hash;
+    sl_hash_init(&hash, "propose");
+    sl_hash_bytes(&hash, propose->from, 32);
+    sl_hash_bytes(&hash, propose->body, propose->body_size);
+    sl_hash_final(&hash, out);
+}

@@ -12,7 +12,7 @@
 /*
  * The outside of every message: msgpack array [version, type, network, epoch, cohort, from, body, signature].
  * The signature is Ed25519 over BLAKE2b-256 (label "message") of all bytes before the signature element, that is from the array header to the
- * end of the body; unsigned types carry an empty bin. `cohort` is zero in PROPOSE and outside cohorts, H(PROPOSE body) in JOIN, ROSTER and
+ * end of the body; unsigned types carry an empty bin. `cohort` is zero in PROPOSE and outside cohorts, H(PROPOSE) in JOIN, ROSTER and
  * RELEASED, the cohort id afterwards. Everything is checked before the body is decoded.
  */
 enum { SL_PROTOCOL_VERSION = 1 };
@@ -57,7 +57,11 @@ struct sl_writer sl_envelope_begin(enum sl_message_type type, const uint8_t netw
 /* Signs (signed types; sign_secret may be NULL for unsigned ones) and returns the size of the whole message, 0 if it did not fit. */
 size_t sl_envelope_seal(struct sl_writer *writer, enum sl_message_type type, const uint8_t sign_secret[64]);
 
-/* BLAKE2b of a body, label "body": what LISTs hold; H(PROPOSE) too. */
+/* BLAKE2b of a body, label "body": what LISTs hold. */
 void sl_body_hash(const uint8_t *body, size_t body_size, uint8_t out[32]);
+
+/* H(PROPOSE), the `cohort` of JOIN, ROSTER and RELEASED: BLAKE2b("propose", initiator's id || body). The id is in it because anybody can say another's body
+ * again in his own name: JOINs for both would be two stories of one who told the truth twice. */
+void sl_propose_hash(const struct sl_envelope *propose, uint8_t out[32]);
 
 #endif

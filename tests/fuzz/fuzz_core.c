@@ -83,7 +83,7 @@ static void answer_core(void)
     company_destroy(&company);
     forge_destroy(&forged);
     forged = forge_new(stage, members[1], members, n);
-    sl_body_hash(envelope.body, envelope.body_size, forged->propose_hash);
+    sl_propose_hash(&envelope, forged->propose_hash);
     forge_joins(forged);
     for (uint32_t i = 0; i < n; i++)
         if (forged->members[i].who != PUPPET_SELF) puppet_deliver(stage, forged->members[i].who, forged->members[i].join, forged->members[i].join_size);

@@ -102,7 +102,7 @@ void forge_seal_propose(struct forged *forged)
     memcpy(forged->propose_bytes, forged->stage->out, forged->propose_size);
     int error = sl_envelope_open(forged->propose_bytes, forged->propose_size, forged->stage->config.network_id, &envelope);
     assert(error == SL_OK);
-    sl_body_hash(envelope.body, envelope.body_size, forged->propose_hash);
+    sl_propose_hash(&envelope, forged->propose_hash);
 }
 
 void forge_say_propose(struct forged *forged)

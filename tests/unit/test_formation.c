@@ -130,7 +130,7 @@ Test(formation, a_leader_proposes_at_once_and_makes_the_roster_when_its_group_ha
     cr_assert_eq(body.n_candidates, 6);
 
     uint8_t hash[32];
-    sl_body_hash(envelope.body, envelope.body_size, hash);
+    sl_propose_hash(&envelope, hash);
     uint32_t members[7] = {PUPPET_SELF, 0, 1, 2, 3, 4, 5};
     forged = forge_new(stage, 0, members, 7);
     memcpy(forged->propose_hash, hash, 32);
@@ -155,7 +155,7 @@ static void lead(void (*spoil)(uint32_t who, struct sl_join *join))
     const struct sent *sent = stage_last(stage, SL_MESSAGE_PROPOSE);
     cr_assert_eq(sl_envelope_open(sent->bytes, sent->size, stage->config.network_id, &envelope), SL_OK);
     uint8_t hash[32];
-    sl_body_hash(envelope.body, envelope.body_size, hash);
+    sl_propose_hash(&envelope, hash);
 
     forged = forge_new(stage, 0, (const uint32_t[]){PUPPET_SELF, 0, 1, 2, 3, 4, 5}, 7);
     memcpy(forged->propose_hash, hash, 32);
@@ -184,7 +184,7 @@ Test(formation, makes_no_roster_that_its_own_group_would_refuse)
     const struct sent *sent = stage_last(stage, SL_MESSAGE_PROPOSE);
     cr_assert_eq(sl_envelope_open(sent->bytes, sent->size, stage->config.network_id, &envelope), SL_OK);
     forged = forge_new(stage, members[1], members, n_members);
-    sl_body_hash(envelope.body, envelope.body_size, forged->propose_hash);
+    sl_propose_hash(&envelope, forged->propose_hash);
     forge_joins(forged);
     for (uint32_t i = 0; i < n_members; i++)
         if (forged->members[i].who != PUPPET_SELF) puppet_deliver(stage, forged->members[i].who, forged->members[i].join, forged->members[i].join_size);
@@ -490,6 +490,33 @@ Test(formation, never_signs_two_different_joins_for_one_proposal)
         if (!first) first = sent;
         cr_assert(sent->size == first->size && memcmp(sent->bytes, first->bytes, sent->size) == 0, "two stories for one PROPOSE");
     }
+}
+
+/* Puppet 0 asks and lets go; in the second wave puppet 1 says the same body in its own name. */
+Test(formation, gives_two_initiators_of_one_body_joins_for_two_proposals)
+{
+    const struct sent *first = NULL, *second = NULL;
+    for (int i = 0; i < 50 && !second; i++) {
+        struct sl_envelope a, b;
+        prepare();
+        propose();
+        struct sl_writer writer = puppet_begin(stage, 0, SL_MESSAGE_RELEASED, forged->epoch, forged->propose_hash);
+        sl_write_released(&writer);
+        puppet_say(stage, 0, &writer, SL_MESSAGE_RELEASED);
+        stage_to_phase(stage, stage->config.phase_formation * .77);
+        forged->initiator = 1;
+        forge_seal_propose(forged);
+        forge_say_propose(forged);
+        stage_to_phase(stage, stage->config.phase_formation * .99);
+        first = stage_last_to(stage, SL_MESSAGE_JOIN, 0);
+        second = first ? stage_last_to(stage, SL_MESSAGE_JOIN, 1) : NULL;
+        if (!second) continue;
+
+        cr_assert_eq(sl_envelope_open(first->bytes, first->size, stage->config.network_id, &a), SL_OK);
+        cr_assert_eq(sl_envelope_open(second->bytes, second->size, stage->config.network_id, &b), SL_OK);
+        cr_assert_not(sl_hash_equal(a.cohort, b.cohort), "two JOINs of one cohort would convict it");
+    }
+    cr_assert_not_null(second, "both were answered in some epoch");
 }
 
 Test(formation, ignores_an_initiator_outside_its_window)

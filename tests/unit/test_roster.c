@@ -272,7 +272,7 @@ Test(roster, proposes_itself_in_the_second_wave_when_its_leader_sent_no_roster)
     cr_assert_not_null(sent);
     cr_assert_eq(sl_envelope_open(sent->bytes, sent->size, stage->config.network_id, &envelope), SL_OK);
 
-    sl_body_hash(envelope.body, envelope.body_size, forged->propose_hash);
+    sl_propose_hash(&envelope, forged->propose_hash);
     for (uint32_t i = 0; i < forged->n_members; i++) {
         struct forged_member *member = &forged->members[i];
         if (member->who == PUPPET_SELF || member->who == company.leader) continue;
@@ -500,7 +500,7 @@ Test(roster, a_leader_leaves_out_a_join_with_a_foreign_transport_key)
     const struct sent *sent = stage_last(stage, SL_MESSAGE_PROPOSE);
     cr_assert_eq(sl_envelope_open(sent->bytes, sent->size, stage->config.network_id, &envelope), SL_OK);
     forged = forge_new(stage, second_of_company(), company.members, company.n);
-    sl_body_hash(envelope.body, envelope.body_size, forged->propose_hash);
+    sl_propose_hash(&envelope, forged->propose_hash);
     uint32_t liar = second_of_company();
     for (uint32_t i = 0; i < forged->n_members; i++) {
         struct forged_member *member = &forged->members[i];
