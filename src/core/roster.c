@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/core.h"
+#include "privacy/mask.h"
 #include "share/quantise.h"
 #include "starling/error.h"
 #include "starling/identity.h"
@@ -31,6 +32,7 @@ int join_open(struct sl_node *node, const uint8_t *bytes, size_t size, const uin
     bool consistent = sl_hash_equal(id, envelope->from) && key_is_its_own(node, id, out->transport_public);
     if (!consistent || sl_hash_equal(out->mask_public, out->box_public)) return SL_ERROR_MISMATCH;
     if (!verify) return SL_OK;
+    if (!sl_mask_key_is_sound(out->mask_public) || !sl_mask_key_is_sound(out->box_public)) return SL_ERROR_MISMATCH;       /* no run could begin */
     if (!node_verify(node, envelope, out->sign_public)) return SL_ERROR_BAD_SIGNATURE;
     return certificate_check(node, id, out->certificate, out->certificate_size);
 }

@@ -24,6 +24,13 @@ struct session {
     uint8_t rx[crypto_kx_SESSIONKEYBYTES], tx[crypto_kx_SESSIONKEYBYTES];
 };
 
+bool sl_mask_key_is_sound(const uint8_t public_key[32])
+{
+    static const uint8_t scalar[crypto_scalarmult_SCALARBYTES] = {8};    /* any: all are multiples of the cofactor */
+    uint8_t shared[crypto_scalarmult_BYTES];
+    return crypto_scalarmult(shared, scalar, public_key) == 0;
+}
+
 static bool is_client(const struct sl_mask_context *context)
 {
     assert(context->own_index != context->peer_index);

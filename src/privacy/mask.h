@@ -25,6 +25,9 @@ struct sl_mask_context {
 void sl_mask_keypair(const uint8_t seed[32], uint8_t public_key[32], uint8_t secret_key[32]);
 void sl_mask_public(const uint8_t secret_key[32], uint8_t public_key[32]);           /* the public half of a secret that was revealed */
 
+/* Not of low order: such a key agrees on nothing with anybody. No secret goes in. */
+bool sl_mask_key_is_sound(const uint8_t public_key[32]);
+
 /* s_ij = BLAKE2b("mask seed", rx || tx of the client, network, epoch, cohort, client's id, server's id). The same at both ends.
  * SL_ERROR_BAD_ARGUMENT if the peer's key is of low order. */
 int sl_mask_pair_seed(const struct sl_mask_context *context, const uint8_t own_public[32], const uint8_t own_secret[32],

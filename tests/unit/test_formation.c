@@ -715,6 +715,34 @@ Test(formation, refuses_a_roster_with_one_key_for_masks_and_boxes)
     expect_refused("whoever is left out of a sum would be opened");
 }
 
+/* With such a key nobody could begin: one of the roster would void the run of all. */
+Test(formation, refuses_a_roster_with_a_key_of_low_order)
+{
+    for (int which = 0; which < 2; which++) {
+        to_joined();
+        struct sl_join join = forge_join_body(forged, forge_member(forged, 1));
+        memset(which ? join.box_public : join.mask_public, 0, 32);
+        forge_join(forged, forge_member(forged, 1), &join);
+        forge_roster(forged);
+        stage->told[SL_TRACE_ROSTER_REFUSED].n = 0;
+        expect_refused("a key of low order");
+    }
+}
+
+static void spoil_key(uint32_t who, struct sl_join *join)
+{
+    if (who == 2) memset(join->mask_public, 0, 32);
+}
+
+Test(formation, a_leader_leaves_out_a_join_with_a_key_of_low_order)
+{
+    lead(spoil_key);
+    cr_assert_eq(state(), FORMATION_DONE);
+    cr_assert_eq(stage->node->cohort.n_members, 6);
+    cr_assert_eq(stage_count_to(stage, SL_MESSAGE_ROSTER, 2), 0);
+    cr_assert_geq(stage->told[SL_TRACE_SHARED].n, 1);
+}
+
 Test(formation, refuses_a_roster_with_a_forged_join)
 {
     to_joined();
