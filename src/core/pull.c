@@ -331,9 +331,30 @@ static bool check_signatures(struct sl_node *node, const struct proof *proof, co
     return n == n_needed;
 }
 
+/* The first n_needed of `signers`, as check_signatures() looks at them. */
+static uint64_t first_of(uint64_t signers, uint32_t n_needed)
+{
+    uint64_t first = 0;
+    for (; n_needed > 0 && signers; n_needed--, signers &= signers - 1) first |= signers & -signers;
+    return first;
+}
+
+/* Who has not shown by a signature that it follows this chain must at least have joined: liars could name identities that know nothing of it. */
+static bool check_silent_joins(struct sl_node *node, const struct proof *proof, uint8_t keys[][32], uint64_t shown)
+{
+    for (uint32_t i = 0; i < proof->roster.n_joins; i++) {
+        struct sl_envelope envelope;
+        bool is_shown = shown >> i & 1;
+        if (is_shown) continue;
+        int error = sl_envelope_open(proof->roster.joins[i].bytes, proof->roster.joins[i].size, node->config.network_id, &envelope);
+        if (error != SL_OK || !node_verify(node, &envelope, keys[i])) return false;
+    }
+    return true;
+}
+
 /*
  * t CONFIRMs of the last LIST: two stories cannot both have them, for an honest member confirms one. f + 1 RESULTs: one at least is honest. Both name the whole
- * chain by hash, so they stand for the JOINs, the PROPOSE, the ROSTER and the LISTs too: their own signatures need no second look here.
+ * chain by hash, so they stand for the PROPOSE, the ROSTER, the LISTs and their signers' JOINs too: only the JOINs of others need a look here.
  */
 static int check_proof(struct sl_node *node, const struct proof *proof, struct aggregate *out)
 {
@@ -345,10 +366,12 @@ static int check_proof(struct sl_node *node, const struct proof *proof, struct a
     memcpy(body.chain, proof->list_hash, 32);
     struct sl_writer writer = sl_writer_over(confirm, sizeof confirm);
     sl_write_confirm(&writer, &body);
-    uint32_t n = proof->roster.n_joins;
+    uint32_t t = sl_session_threshold(proof->roster.n_joins), n_results = sl_session_colluders(proof->roster.n_joins) + 1;
+    uint64_t shown = first_of(proof->body.confirms.signers, t) | first_of(proof->body.results.signers, n_results);
     bool signed_well = check_signatures(node, proof, out, keys, SL_MESSAGE_RESULT, proof->body.result, proof->body.result_size, &proof->body.results,
-                                        sl_session_colluders(n) + 1) &&
-                       check_signatures(node, proof, out, keys, SL_MESSAGE_CONFIRM, confirm, writer.size, &proof->body.confirms, sl_session_threshold(n));
+                                        n_results) &&
+                       check_signatures(node, proof, out, keys, SL_MESSAGE_CONFIRM, confirm, writer.size, &proof->body.confirms, t) &&
+                       check_silent_joins(node, proof, keys, shown);
     return signed_well ? SL_OK : SL_ERROR_BAD_SIGNATURE;
 }
 

@@ -132,7 +132,21 @@ Test(pull, counts_an_aggregate_with_the_fewest_signatures_that_suffice_and_verif
     before = stage_status(stage).signature_checks;
     serve();
     cr_assert_eq(n_pulled(), 1);
-    cr_assert_eq(stage_status(stage).signature_checks - before, 5, "eight would say no more");
+    cr_assert_eq(stage_status(stage).signature_checks - before, 6, "eight would say no more; the fourth has joined");
+}
+
+/* Three liars make up the JOIN of a fourth who knows nothing of it. */
+Test(pull, refuses_an_aggregate_that_names_one_who_neither_signed_nor_joined)
+{
+    for (uint32_t victim = 0; victim < 4; victim++) {
+        to_pulling();
+        forge_seal_propose(forged);
+        forge_joins(forged);
+        forged->members[victim].join[forged->members[victim].join_size - 5] ^= 1;
+        forge_prove(forged);
+        forge_name_signers(forged, first(4) & ~((uint64_t)1 << victim), first(4) & ~((uint64_t)1 << victim));
+        expect_refused("a made-up JOIN");
+    }
 }
 
 Test(pull, refuses_an_aggregate_with_any_of_the_signatures_spoiled_that_it_counts_on)
