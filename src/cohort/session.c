@@ -111,6 +111,9 @@ static void wipe_run(struct sl_session *session)
     sl_wipe(session->revealed, sizeof session->revealed);
     sl_wipe(session->numbers, (size_t)session->dim_max * sizeof *session->numbers);
     sl_wipe(session->bytes, session->n_bytes);
+    sl_wipe(session->shares, session->n_members_max * sizeof *session->shares);
+    if (session->rows_max > 0) sl_wipe(session->audits, session->n_members_max * sizeof *session->audits);
+    if (session->rows_max > 0) sl_wipe(session->sketched, (size_t)session->n_members_max * SL_SKETCH_ROWS_MAX * sizeof *session->sketched);
     sl_wipe(session->evidence, session->evidence_max);
     sl_wipe(&session->scratch, sizeof session->scratch);
     for (uint32_t i = 0; i < SL_STEP_COUNT * session->n_members_max; i++) session->held[i].size = 0;

@@ -64,9 +64,6 @@ static bool leave_opened(struct sl_session *session)
     want_opened(session);
     if (!session_close(session, 2)) return false;
 
-    session_want(session, session->agreed[2]);
-    if (session->agreed[2] & ~session->here) return false;
-
     if (session->rows > 0) {
         session_audit(session);
         session->state = SL_SESSION_AUDITED;
@@ -144,11 +141,21 @@ uint32_t session_step(const struct sl_session *session)
         [SL_SESSION_OPENED] = SL_STEP_OPEN, [SL_SESSION_AUDITED] = SL_STEP_AUDIT, [SL_SESSION_CONFIRMED] = SL_STEP_CONFIRM,
         [SL_SESSION_UNMASKED] = SL_STEP_UNMASK, [SL_SESSION_SIGNED] = SL_STEP_RESULT, [SL_SESSION_DONE] = 0, [SL_SESSION_VOID] = 0};
 
-    /* O is agreed and only vectors are missing: that is the next step's time. */
-    bool waits_for_vectors = session->state == SL_SESSION_OPENED && session->n_agreed > 2;
-    if (waits_for_vectors) return session->rows > 0 ? SL_STEP_AUDIT : SL_STEP_CONFIRM;
-
     return steps[session->state];
+}
+
+/* The run ends here: whom did we wait for? If all is here it was for the initiator's LIST, or for one that we could accept. */
+static void end_run(struct sl_session *session, uint32_t step)
+{
+    bool has_list = step <= SL_STEP_AUDIT;
+    uint64_t lacking = has_list ? session_lacking(session, (step - 1) / 2) : 0;
+    for (uint32_t i = 0; i < session->n_members; i++) {
+        bool is_silent = has_list ? lacking & bit(i) : (session->agreed[0] & bit(i)) && !session_fits(session, step, i);
+        if (!is_silent || i == session->own || (session->told & bit(i))) continue;
+        session->told |= bit(i);
+        session_tell(session, SL_NEWS_DROPPED, i, step);
+    }
+    session_void(session, has_list && lacking == 0 && session->own != session->initiator ? session->initiator : SL_SESSION_ALL);
 }
 
 /* The initiator may have spoken, and not been heard by us: who else knows its LIST? */
@@ -173,7 +180,7 @@ static void on_list_moment(struct sl_session *session, uint32_t step, enum sl_se
         session->backup |= UINT32_C(1) << k;
         if (!session_close(session, k)) session_announce(session, k);
         break;
-    case SL_MOMENT_END: session_void(session, SL_SESSION_ALL); break;
+    case SL_MOMENT_END: end_run(session, step); break;
     }
 }
 
@@ -181,9 +188,8 @@ void sl_session_moment(struct sl_session *session, enum sl_session_step step, en
 {
     if (session->state == SL_SESSION_NONE || session_step(session) != step) return;
 
-    bool waits_for_list = step <= SL_STEP_AUDIT && session->n_agreed == ((uint32_t)step - 1) / 2;
-    if (waits_for_list) on_list_moment(session, step, moment);
-    else if (moment == SL_MOMENT_END) session_void(session, SL_SESSION_ALL);
+    if (step <= SL_STEP_AUDIT) on_list_moment(session, step, moment);
+    else if (moment == SL_MOMENT_END) end_run(session, step);
     else session_ask(session);                          /* here missing messages are all that can be lacking */
     session_advance(session);
 }

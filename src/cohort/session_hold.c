@@ -153,6 +153,19 @@ static uint32_t step_of(struct sl_session *session, uint32_t author, const struc
     }
 }
 
+/* What was found of an AUDIT says nothing of the one that takes its place. */
+static void forget_audit(struct sl_session *session, uint32_t author, const struct sl_envelope *audit)
+{
+    sl_read_audit(audit, &session->audits[author]);
+    session->checked &= ~bit(author);
+    session->failed &= ~bit(author);
+    session->differing[author] = session->settled[author] = 0;
+    for (uint32_t i = 0; i < session->n_members; i++) {
+        session->differing[i] &= ~bit(author);
+        session->settled[i] &= ~bit(author);
+    }
+}
+
 static void store(struct sl_session *session, uint32_t step, uint32_t author, const struct sl_envelope *envelope)
 {
     struct held *held = session_held(session, step, author);
@@ -168,10 +181,7 @@ static void store(struct sl_session *session, uint32_t step, uint32_t author, co
         session->here &= ~bit(author);
         session->wanted &= ~bit(author);
     }
-    if (step == SL_STEP_AUDIT) {
-        sl_read_audit(&kept, &session->audits[author]);
-        session->checked &= ~bit(author);
-    }
+    if (step == SL_STEP_AUDIT) forget_audit(session, author, &kept);
 }
 
 /* Everybody gets both bodies, so that all leave the author out alike. */
@@ -216,8 +226,7 @@ void session_hold(struct sl_session *session, uint32_t author, const struct sl_e
         on_second_body(session, step, author, envelope, hash, via);
         return;
     }
-    bool proves_itself = step == SL_STEP_UNMASK && via == author;      /* shares are checked by their hashes */
-    if (!proves_itself && !session_verify(session, author, envelope, via)) return;
+    if (!session_verify(session, author, envelope, via)) return;
 
     store(session, step, author, envelope);
     session_relay(session, author, envelope, via);

@@ -60,6 +60,13 @@ uint64_t session_expected(const struct sl_session *session, uint32_t k)
     }
 }
 
+/* Whose body of list k, or vector, we lack. */
+uint64_t session_lacking(const struct sl_session *session, uint32_t k)
+{
+    uint64_t here = with_bodies(session, k) & (k == 2 ? session->here : ~UINT64_C(0));
+    return session_expected(session, k) & ~here;
+}
+
 /* ---- is a LIST acceptable? ---- */
 
 enum verdict { REFUSED, WAITS, FITS };
@@ -128,6 +135,10 @@ static enum verdict judge(struct sl_session *session, uint32_t k, uint32_t annou
     bool all_fit = (list->members & ~with_bodies(session, k)) == 0;
     bool agree_on_keys = k > 0 || session_disputants(session, list->members) == 0;
     if (!all_fit || !agree_on_keys) return REFUSED;
+    if (k == 2) {                                       /* whoever names a vector that nobody gets holds up its own LIST, and others make theirs */
+        session_want(session, list->members);
+        return list->members & ~session->here ? WAITS : FITS;
+    }
     if (k < 3) return FITS;
 
     /* An audit that failed never passes; one that a partner's contradicts may still be cleared. */
@@ -146,7 +157,8 @@ static void prepare(struct sl_session *session, uint32_t k, uint32_t announcer)
 
 static void tell_dropped(struct sl_session *session, uint32_t k)
 {
-    uint64_t dropped = before(session, k) & ~session->agreed[k] & ~session->told;
+    uint64_t here = with_bodies(session, k) & (k == 2 ? session->here : ~UINT64_C(0));       /* a LIST may leave out whom we heard: that is no silence */
+    uint64_t dropped = before(session, k) & ~session->agreed[k] & ~session->told & ~here;
     for (uint32_t i = 0; i < session->n_members; i++)
         if (dropped & bit(i)) session_tell(session, SL_NEWS_DROPPED, i, 2 * k + 1);
     session->told |= dropped;

@@ -193,6 +193,7 @@ bool session_close(struct sl_session *session, uint32_t k);                     
 void session_announce(struct sl_session *session, uint32_t k);
 bool session_is_named(struct sl_session *session, uint32_t step, uint32_t member, const uint8_t hash[32]);
 uint64_t session_expected(const struct sl_session *session, uint32_t k);
+uint64_t session_lacking(const struct sl_session *session, uint32_t k);
 
 /* session_input.c */
 void session_commit(struct sl_session *session);

@@ -176,6 +176,9 @@ void session_reveal(struct sl_session *session, enum sl_reveal_kind kind, uint32
 {
     uint8_t bytes[512];
     struct sl_reveal reveal = {.kind = kind, .index = index};
+    bool is_of_pair = kind == SL_REVEAL_BOX_KEY || kind == SL_REVEAL_PAIR_SEED;
+    if (session->is_revealed[kind - 1][session->own] & bit(is_of_pair ? index : 0)) return;          /* said already */
+
     memcpy(reveal.secret, secret, 32);
     struct sl_writer writer = session_write(session, SL_MESSAGE_REVEAL, bytes, sizeof bytes);
     sl_write_reveal(&writer, &reveal);
@@ -213,7 +216,7 @@ void session_on_reveal(struct sl_session *session, uint32_t author, const struct
     bool is_of_pair = reveal.kind == SL_REVEAL_BOX_KEY || reveal.kind == SL_REVEAL_PAIR_SEED;
     uint32_t of = is_of_pair ? reveal.index : 0;
     bool is_known = session->is_revealed[reveal.kind - 1][author] & bit(of);
-    if (is_known && memcmp(session->revealed[reveal.kind - 1][author][of], reveal.secret, 32) == 0) return;
+    if (is_known || !session_verify(session, author, envelope, via)) return;         /* the first one counts, and nobody speaks for another */
 
     keep(session, author, &reveal);
     session_relay(session, author, envelope, via);

@@ -102,7 +102,26 @@ static bool is_secret(const struct sl_session *session, uint32_t dealer, const u
 
 /* ---- terms ---- */
 
-static bool add_dangling(const struct sl_session *session, uint32_t absent, const uint8_t secret[32], struct term *terms, uint32_t *n_terms)
+/* Two who signed the same false tag show no dispute; the secret of one of them shows it. */
+static void accuse_of_tag(struct sl_session *session, uint32_t liar, uint32_t absent, const uint8_t secret[32])
+{
+    const struct held *shares = session_held(session, SL_STEP_SHARES, liar);
+    struct sl_evidence evidence = {.kind = SL_EVIDENCE_BAD_MASK_TAG, .roster = session->roster, .roster_size = session->roster_size, .n_secrets = 1};
+    session_cite(&evidence, shares->bytes, shares->size);
+    evidence.secrets[0].index = absent;
+    memcpy(evidence.secrets[0].secret, secret, 32);
+    session_tell(session, SL_NEWS_BAD_AUDIT, liar, 0);
+    session_accuse(session, liar, &evidence);
+}
+
+static bool has_true_tag(const struct sl_session *session, uint32_t member, uint32_t absent, const uint8_t seed[32])
+{
+    uint8_t tag[32];
+    sl_mask_hash(SL_SECRET_PAIR_SEED, session->cohort_id, seed, tag);
+    return sl_hash_equal(tag, session->shares[member].dealt[absent].mask_tag);
+}
+
+static bool add_dangling(struct sl_session *session, uint32_t absent, const uint8_t secret[32], struct term *terms, uint32_t *n_terms)
 {
     for (uint32_t i = 0; i < session->n_members; i++) {
         if (!is_summed(session, i)) continue;
@@ -110,6 +129,10 @@ static bool add_dangling(const struct sl_session *session, uint32_t absent, cons
         struct sl_mask_context context = session_context(session, absent, i);
         *term = (struct term){.sign = absent > i ? 1 : -1, .member = i, .partner = absent};
         if (sl_mask_pair_seed(&context, session->members[absent].mask_public, secret, session->members[i].mask_public, term->seed) != SL_OK) return false;
+        if (has_true_tag(session, i, absent, term->seed)) continue;
+
+        accuse_of_tag(session, i, absent, secret);
+        return false;
     }
     return true;
 }
@@ -217,6 +240,8 @@ static bool audits_hold(struct sl_session *session, const struct term *terms, ui
 
 static bool is_small_enough(const struct sl_session *session, double energy)
 {
+    if (session->rows == 0) return true;                /* without an audit nobody could be named, and one member would stop every run */
+
     double n = count_bits(session_last(session));
     double expected = sl_sketch_expected(session->radius_q, session->ring_exponent, session->dim, session->noise_variance);
     return energy <= n * n * sl_sketch_band(session->rows, session->noise_variance > 0).upper * expected;
