@@ -10,7 +10,7 @@
 /*
  * Proofs that an identity broke the protocol: made in the own cohort or heard of, verified from their bytes alone, acted on by a ban, and passed on once.
  * Whoever is banned already costs a look at its id; a proof against somebody unknown is passed over, so that nobody fills the table of bans with identities
- * of its own making, and a proof never pushes out another ban.
+ * of its own making. When the table is full, a proof against somebody near us pushes out the oldest ban of an identity that nobody shows us any more.
  */
 
 static uint32_t dim_of_epoch(void *context, uint64_t epoch)
@@ -49,9 +49,42 @@ static void spread(struct sl_node *node, const uint8_t *body, size_t body_size, 
     }
 }
 
+static bool is_near(struct sl_node *node, const uint8_t id[32])
+{
+    return sl_view_find(&node->view, id) || cohort_find(node, id);
+}
+
+/* The oldest ban of an identity that is in neither view nor book, or NULL: there it does the least. */
+static const uint8_t *find_idle_ban(struct sl_node *node)
+{
+    for (uint32_t i = 0; i < node->members.n_banned; i++) {
+        const uint8_t *id = node->members.banned[i];
+        if (!is_near(node, id) && !sl_book_find(&node->members.book, id) && !links_to(node, id)) return id;
+    }
+    return NULL;
+}
+
+static bool is_room(struct sl_node *node, const uint8_t id[32])
+{
+    return node->members.n_banned < BANS_MAX || (is_near(node, id) && find_idle_ban(node));
+}
+
+/* For somebody near us, when the table is full. */
+static void make_room(struct sl_node *node)
+{
+    uint8_t idle[32];
+    const uint8_t *found = node->members.n_banned == BANS_MAX ? find_idle_ban(node) : NULL;
+    if (!found) return;
+
+    memcpy(idle, found, 32);
+    advert_unban(node, idle);
+    node_trace(node, SL_TRACE_UNBANNED, idle, 0, 0, SL_ERROR_NO_SPACE);
+}
+
 /* A liar that sits in the cohort under way is still of use to it, and is hung up on when the epoch ends. */
 static void ban(struct sl_node *node, const uint8_t id[32], uint32_t kind)
 {
+    make_room(node);
     advert_ban(node, id);
     node->counters.banned_by_proof++;
     node_trace(node, SL_TRACE_PROVEN, id, kind, 0, SL_OK);
@@ -84,7 +117,7 @@ void evidence_pardon(struct sl_node *node, const uint8_t id[32])
 static bool concerns(struct sl_node *node, const uint8_t id[32])
 {
     bool is_self = sl_hash_equal(id, node->self->id);
-    return !is_self && !advert_is_listed(node, id) && !is_pardoned(node, id) && node->members.n_banned < BANS_MAX && is_known(node, id);
+    return !is_self && !advert_is_listed(node, id) && !is_pardoned(node, id) && is_known(node, id) && is_room(node, id);
 }
 
 void evidence_accuse(struct sl_node *node, const uint8_t id[32], const uint8_t *body, size_t size)

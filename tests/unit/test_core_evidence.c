@@ -174,19 +174,39 @@ Test(core_evidence, whom_the_operator_let_in_again_stays_in)
     cr_assert_eq(n_proven(), 1);
 }
 
-Test(core_evidence, a_full_table_loses_no_ban_to_a_proof)
+/* Bans by hand of identities that exist nowhere. */
+static void fill_table(uint8_t first[32])
 {
-    struct sl_event first = {.type = SL_EVENT_CONTROL, .control = {.verb = SL_CONTROL_BAN}};
-    for (uint32_t i = 0; i < BANS_MAX; i++) {
+    for (uint32_t i = stage->node->members.n_banned; i < BANS_MAX; i++) {
         struct sl_event event = {.type = SL_EVENT_CONTROL, .control = {.verb = SL_CONTROL_BAN}};
         sl_hash_once("anybody", &i, sizeof i, event.control.peer);
-        if (i == 0) memcpy(first.control.peer, event.control.peer, 32);
+        if (stage->node->members.n_banned == 0 || i == 1) memcpy(first, event.control.peer, 32);
         stage_step(stage, &event);
     }
+}
+
+Test(core_evidence, a_proof_against_somebody_near_pushes_the_oldest_idle_ban_out_of_a_full_table)
+{
+    uint8_t oldest_idle[32];
+    tell(TELLER, LIAR);
+    fill_table(oldest_idle);
+    tell(TELLER, LIAR + 1);
+
+    cr_assert(is_banned(LIAR + 1));
+    cr_assert(is_banned(LIAR), "the oldest of all is in the view");
+    cr_assert_not(advert_is_listed(stage->node, oldest_idle));
+    cr_assert_eq(stage_status(stage).peers_banned, BANS_MAX);
+}
+
+Test(core_evidence, a_full_table_of_those_near_loses_no_ban_to_a_proof)
+{
+    uint8_t first[32];
+    fill_table(first);
+    for (uint32_t i = 0; i < BANS_MAX; i++) memcpy(stage->node->members.banned[i], stage->puppets[i % 2].id, 32);
     tell(TELLER, LIAR);
 
     cr_assert_not(is_banned(LIAR));
-    cr_assert(advert_is_listed(stage->node, first.control.peer));
+    cr_assert_eq(n_proven(), 0);
     cr_assert_eq(stage_status(stage).peers_banned, BANS_MAX);
 }
 
