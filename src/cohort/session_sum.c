@@ -57,7 +57,7 @@ static void take_shares(struct sl_session *session, uint32_t receiver, struct qu
             quorum->shares[quorum->n++] = unmask.shares[dealer];
         } else if (!(session->bad_shares & bit(receiver))) {
             session->bad_shares |= bit(receiver);
-            session_tell(session, SL_NEWS_BAD_SHARE, receiver, 0);
+            session_tell(session, SL_NEWS_DROPPED, receiver, SL_STEP_UNMASK);        /* as good as silent; nobody signed that this share is its */
         }
     }
 }

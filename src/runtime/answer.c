@@ -335,9 +335,10 @@ static json_t *epoch_numbers(const struct sl_glance *glance, const struct sl_sta
 
 static json_t *cohorts_object(const struct sl_status *status)
 {
-    double success = status->epochs_seen > 0 ? (double)status->epochs_with_aggregate / (double)status->epochs_seen : 0;
+    uint64_t n_done = status->epochs_with_aggregate, n_epochs = status->epochs_seen, n_known = n_done + status->cohorts_void;
+    if (n_epochs < n_known) n_epochs = n_known;         /* the cohort of the epoch under way is over before the epoch is seen to its end */
     return json_pack("{s:o,s:o,s:o}", "completed", count(status->epochs_with_aggregate), "void", count(status->cohorts_void), "success",
-                     real_or_null(success < 1 ? success : 1, status->epochs_seen > 0));
+                     real_or_null(n_epochs > 0 ? (double)n_done / (double)n_epochs : 0, n_epochs > 0));
 }
 
 static json_t *peers_object(const struct sl_status *status)

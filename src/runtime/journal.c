@@ -74,8 +74,8 @@ static void note_further(struct sl_epoch_record *record, const struct sl_trace_e
     char text[SL_NOTE_SIZE];
     size_t length = record->has_cause ? strlen(record->note) : 0;
     sl_journal_text(event, text, sizeof text);
-    bool is_told = length > 0 && strstr(record->note, text);
-    if (!is_told) snprintf(record->note + length, sizeof record->note - length, "%s%s", length > 0 ? "; " : "", text);
+    bool is_told = length > 0 && strstr(record->note, text), has_room = length + 2 + strlen(text) < sizeof record->note;
+    if (!is_told && has_room) snprintf(record->note + length, sizeof record->note - length, "%s%s", length > 0 ? "; " : "", text);
     record->has_cause = true;
 }
 
@@ -92,7 +92,7 @@ static void take_loss(struct sl_journal *journal, struct sl_epoch_record *record
 {
     journal->losses[event->type]++;
     if (event->type == SL_TRACE_DROPPED && event->a >= 0 && event->a < SL_STEPS_MAX) journal->drops[event->a]++;
-    note_further(record, event);
+    if (event->type != SL_TRACE_ACCUSED) note_further(record, event);        /* the ban that follows says the same */
     if (record->n_losses == SL_LOSSES_MAX) return;
 
     struct sl_loss *loss = &record->losses[record->n_losses++];

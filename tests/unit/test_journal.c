@@ -142,7 +142,7 @@ Test(journal, a_void_cohort_names_first_whom_it_lost)
     const struct sl_epoch_record *record = end_epoch(7, &status, 0);
 
     cr_assert(record->is_void);
-    cr_assert_str_eq(record->note, "dropped abcd0000: silent at opening; cohort void at opening: too few members left");
+    cr_assert_str_eq(record->note, "dropped abcd0000: silent at opening; cohort void at opening: too few members, or a sum that cannot be");
 }
 
 Test(journal, more_losses_than_it_has_room_for_are_counted_all_the_same)

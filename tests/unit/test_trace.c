@@ -57,7 +57,7 @@ Test(trace, names_steps_of_a_cohort_and_reasons_in_words)
     sl_trace_text(&dropped, "n7", text, sizeof text);
     cr_assert_str_eq(text, "dropped n7: silent at the audit");
     sl_trace_text(&empty, "", text, sizeof text);
-    cr_assert_str_eq(text, "cohort void at the list of shares: too few members left");
+    cr_assert_str_eq(text, "cohort void at the list of shares: too few members, or a sum that cannot be");
     sl_trace_text(&refused, "n7", text, sizeof text);
     cr_assert_str_eq(text, "n7 contributes nothing: it leaves");
     sl_trace_text(&unknown, "n7", text, sizeof text);
