@@ -122,6 +122,10 @@ void sl_session_refuse(struct sl_session *session, uint32_t reason);
 /* SHARES, LIST, COMMIT, OPEN, AUDIT, CONFIRM, UNMASK, REVEAL, RESULT, REFUSE or NEED of this cohort and epoch; via: the roster index of the peer whose link it
  * came over. The envelope was opened; network, epoch and cohort are checked here, and the signature of everything that others will rely on. */
 void sl_session_message(struct sl_session *session, const struct sl_envelope *envelope, uint32_t via);
+
+/* The link to a member is down, or up again; forgotten at begin. Once ASK of a step was given, the initiator does not wait for who is absent; what of it is
+ * here counts as ever. */
+void sl_session_absent(struct sl_session *session, uint32_t member, bool is_absent);
 void sl_session_moment(struct sl_session *session, enum sl_session_step step, enum sl_session_moment moment);
 
 /* The vector of a member: where it belongs (dim * ring_bits / 8 bytes, packed little endian), its root, and that it is there and was checked by the root. */

@@ -188,9 +188,20 @@ void sl_session_moment(struct sl_session *session, enum sl_session_step step, en
 {
     if (session->state == SL_SESSION_NONE || session_step(session) != step) return;
 
+    session->is_busy = true;                            /* what a driver answers from within is looked at when the moment is over */
     if (step <= SL_STEP_AUDIT) on_list_moment(session, step, moment);
     else if (moment == SL_MOMENT_END) end_run(session, step);
     else session_ask(session);                          /* here missing messages are all that can be lacking */
+    session->is_busy = false;
+    session_advance(session);
+}
+
+void sl_session_absent(struct sl_session *session, uint32_t member, bool is_absent)
+{
+    if (session->state == SL_SESSION_NONE || member >= session->n_members) return;
+
+    if (is_absent) session->absent |= bit(member);
+    else session->absent &= ~bit(member);
     session_advance(session);
 }
 

@@ -207,7 +207,10 @@ static void on_second_body(struct sl_session *session, uint32_t step, uint32_t a
     if (step == SL_STEP_UNMASK || (is_known_liar && !is_named) || !session_verify(session, author, envelope, via)) return;
 
     if (!is_known_liar) convict(session, step, author, envelope);
-    if (is_named) store(session, step, author, envelope);
+    if (!is_named || (session->replaced[step] & bit(author))) return;
+
+    session->replaced[step] |= bit(author);
+    store(session, step, author, envelope);
 }
 
 void session_hold(struct sl_session *session, uint32_t author, const struct sl_envelope *envelope, uint32_t via)

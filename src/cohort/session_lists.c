@@ -173,6 +173,11 @@ static void accept(struct sl_session *session, uint32_t k, uint32_t announcer, u
     session->announcers[k] = announcer;
     session->n_agreed = k + 1;
     tell_dropped(session, k);
+
+    /* A LIST that came late may have been told to us alone; before ASK, those who lack it are still to ask. */
+    bool may_be_unheard = announcer != session->own && (session->asked >> k & 1);
+    const struct held *held = session_held(session, 2 * k + 2, announcer);
+    if (may_be_unheard) session->port.send(session->port.context, SL_SESSION_ALL, held->bytes, held->size);
 }
 
 static bool try_list(struct sl_session *session, uint32_t k, uint32_t announcer)
@@ -216,6 +221,7 @@ void session_announce(struct sl_session *session, uint32_t k)
 static bool is_complete(const struct sl_session *session, uint32_t k)
 {
     uint64_t expected = session_expected(session, k);
+    if (session->asked >> k & 1) expected &= ~session->absent;
     bool is_clear = k < 3 || (in_open_dispute(session) & expected) == 0;
     return is_clear && (expected & ~without_fault(session, k, with_bodies(session, k))) == 0;
 }

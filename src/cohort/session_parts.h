@@ -97,6 +97,8 @@ struct sl_session {
     uint64_t agreed[SESSION_LISTS];
     uint8_t chain[SESSION_LISTS][32];    /* hashes of their bodies */
     uint32_t announcers[SESSION_LISTS];
+    uint64_t replaced[SL_STEP_COUNT];    /* whose second body took the place of the first: at most once */
+    uint64_t absent;                     /* the driver says that they cannot be reached */
     uint32_t asked, backup;              /* bit k: ASK, BACKUP were given for list k */
     uint64_t fetched[SESSION_LISTS][SL_MESH_COHORT_MAX];     /* [k][announcer]: bodies asked for because its LIST names them */
 
