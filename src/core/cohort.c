@@ -201,7 +201,7 @@ static void settle(struct sl_node *node)
 {
     struct cohort *cohort = &node->cohort;
     enum sl_session_state state = sl_session_state(cohort->session);
-    bool is_over = state == SL_SESSION_DONE || state == SL_SESSION_VOID;
+    bool is_over = state == SL_SESSION_DONE || state == SL_SESSION_VOID || state == SL_SESSION_NONE;       /* NONE: it was ended under way */
     if (cohort->state != COHORT_RUNNING) return;
     if (!is_over) {
         ask_early(node, state);
@@ -319,6 +319,8 @@ void cohort_start(struct sl_node *node)
         cohort->state = COHORT_VOID;
         node->counters.cohorts_void++;
         node_trace(node, SL_TRACE_VOID_ALONE, NULL, SL_STEP_SHARES, 0, SL_OK);
+        cohort->members[cohort->initiator].was_lost = cohort->own != cohort->initiator;         /* its roster holds what nobody can begin with */
+        liveness_on_run(node);
         return;
     }
     wait_for_moment(node);

@@ -129,6 +129,19 @@ Test(cohort, commits_once_with_one_training_result)
     cr_assert_eq(stage->told[SL_TRACE_COMMITTED].n, 1);
 }
 
+/* As on a device that slept over the end of the epoch. */
+Test(cohort, counts_a_run_that_ends_under_way_as_void_and_remembers_who_was_in_it)
+{
+    to_roster();
+    cr_assert_eq(state(), COHORT_RUNNING);
+    cohort_end(stage->node);
+
+    cr_assert_eq(stage_status(stage).cohorts_void, 1);
+    cr_assert_eq(stage->node->liveness.n, 3);
+    cr_assert_eq(stage->node->deadlines[DEADLINE_ASK], SL_NEVER);
+    cr_assert_eq(state(), COHORT_NONE);
+}
+
 /* ---- training ---- */
 
 Test(cohort, waits_for_its_training_result_and_commits_then)
