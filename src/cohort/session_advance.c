@@ -155,7 +155,8 @@ static void end_run(struct sl_session *session, uint32_t step)
         session->told |= bit(i);
         session_tell(session, SL_NEWS_DROPPED, i, step);
     }
-    session_void(session, has_list && lacking == 0 && session->own != session->initiator ? session->initiator : SL_SESSION_ALL);
+    bool are_enough = has_list && lacking == 0 && count_bits(session_expected(session, (step - 1) / 2)) >= session->threshold;
+    session_void(session, are_enough && session->own != session->initiator ? session->initiator : SL_SESSION_ALL);
 }
 
 /* The initiator may have spoken, and not been heard by us: who else knows its LIST? */

@@ -160,7 +160,7 @@ static void compare(struct sl_session *session, uint32_t a, uint32_t b)
     uint32_t partner = a == session->own ? b : a;
     bool concerns_us = a == session->own || b == session->own;
     if (concerns_us) session_reveal(session, SL_REVEAL_PAIR_SEED, partner, session->secrets.pair[partner]);
-    else session_judge_pair(session, a, b);
+    session_judge_pair(session, a, b);                  /* also if the seed was shown when another audit stood here */
 }
 
 void session_check_audits(struct sl_session *session)
