@@ -41,7 +41,7 @@ enum sl_session_state {
     SL_SESSION_SHARED,       /* own SHARES are out; waits for those of all and LIST V */
     SL_SESSION_AGREED,       /* V is agreed; waits for our own input (it may be there already) */
     SL_SESSION_COMMITTED,    /* own COMMIT is out, or we have nothing to commit; waits for LIST Y */
-    SL_SESSION_OPENED,       /* own OPEN is out if we are in Y; waits for LIST O and the vectors in O */
+    SL_SESSION_OPENED,       /* own OPEN is out if we are in Y; waits for LIST O, which counts when the vectors in O are here */
     SL_SESSION_AUDITED,      /* own AUDIT is out if we are in O; waits for LIST U */
     SL_SESSION_CONFIRMED,    /* own CONFIRM is out; waits for t of them */
     SL_SESSION_UNMASKED,     /* own shares are out; waits for t shares of every secret */
