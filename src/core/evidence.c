@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/core.h"
+#include "share/block.h"
 #include "starling/error.h"
 #include "starling/identity.h"
 
@@ -16,9 +17,7 @@
 static uint32_t dim_of_epoch(void *context, uint64_t epoch)
 {
     const struct sl_node *node = context;
-    uint64_t n_parts = ((uint64_t)node->dim + node->k - 1) / node->k;
-    uint32_t start = (uint32_t)(epoch % n_parts) * node->k;
-    return node->dim - start < node->k ? node->dim - start : node->k;
+    return sl_block_count(epoch, node->dim, node->k);
 }
 
 static int verify(struct sl_node *node, const struct sl_evidence *evidence, uint8_t accused[32])

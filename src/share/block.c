@@ -44,6 +44,13 @@ uint32_t sl_block_size(uint32_t configured, uint32_t dim)
     return size < dim ? size : dim;
 }
 
+uint32_t sl_block_count(uint64_t epoch, uint32_t dim, uint32_t k)
+{
+    uint64_t n_parts = ((uint64_t)dim + k - 1) / k;
+    uint32_t start = (uint32_t)(epoch % n_parts) * k;
+    return dim - start < k ? dim - start : k;
+}
+
 uint32_t sl_block_indices(const uint8_t network_id[32], uint64_t epoch, uint32_t dim, uint32_t k, uint32_t *permutation, uint32_t *out)
 {
     assert(k > 0 && k <= dim);
@@ -54,7 +61,7 @@ uint32_t sl_block_indices(const uint8_t network_id[32], uint64_t epoch, uint32_t
     }
 
     uint64_t n_parts = ((uint64_t)dim + k - 1) / k;
-    uint32_t start = (uint32_t)(epoch % n_parts) * k, n = dim - start < k ? dim - start : k;
+    uint32_t start = (uint32_t)(epoch % n_parts) * k, n = sl_block_count(epoch, dim, k);
     permute(network_id, epoch / n_parts, permutation, dim);
     memcpy(out, permutation + start, n * sizeof *out);
     sort_by_marks(out, n, permutation, dim);

@@ -13,6 +13,9 @@
 /* k for a configured size (0 = all up to 262,144 coordinates). */
 uint32_t sl_block_size(uint32_t configured, uint32_t dim);
 
+/* How many coordinates epoch e exchanges: k, or less in the last part. */
+uint32_t sl_block_count(uint64_t epoch, uint32_t dim, uint32_t k);
+
 /* The coordinates of epoch e, ascending; returns their number (k, or less in the last part). permutation: dim items of scratch, not used when k = dim. */
 uint32_t sl_block_indices(const uint8_t network_id[32], uint64_t epoch, uint32_t dim, uint32_t k, uint32_t *permutation, uint32_t *out);
 

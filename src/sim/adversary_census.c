@@ -38,8 +38,7 @@ static bool is_liar(const struct sl_census *census, uint32_t node)
 static uint32_t dim_of(void *context, uint64_t epoch)
 {
     const struct sl_census *census = context;
-    uint32_t k = sl_block_size(census->config->block_size, census->dim), n_parts = (census->dim + k - 1) / k;
-    return epoch % n_parts == n_parts - 1 ? census->dim - k * (n_parts - 1) : k;
+    return sl_block_count(epoch, census->dim, sl_block_size(census->config->block_size, census->dim));
 }
 
 static bool is_new(struct sl_census *census, const uint8_t hash[32])
