@@ -20,7 +20,7 @@ static void enter_agreed(struct sl_session *session)
     sl_wipe(secrets->box, sizeof secrets->box);
     sl_wipe(secrets->boxes, sizeof secrets->boxes);
     session->state = SL_SESSION_AGREED;
-    session_tell(session, SL_NEWS_AGREED, session->own, count_bits(session->agreed[0]));
+    session_tell(session, SL_NEWS_AGREED, session->own, sl_count_bits(session->agreed[0]));
 }
 
 /* Our COMMIT, if LIST Y has not come before it; what is not committed then is never used. */
@@ -155,7 +155,7 @@ static void end_run(struct sl_session *session, uint32_t step)
         session->told |= bit(i);
         session_tell(session, SL_NEWS_DROPPED, i, step);
     }
-    bool are_enough = has_list && lacking == 0 && count_bits(session_expected(session, (step - 1) / 2)) >= session->threshold;
+    bool are_enough = has_list && lacking == 0 && sl_count_bits(session_expected(session, (step - 1) / 2)) >= session->threshold;
     session_void(session, are_enough && session->own != session->initiator ? session->initiator : SL_SESSION_ALL);
 }
 

@@ -88,13 +88,13 @@ static bool read_list(struct sl_session *session, uint32_t k, uint32_t author, s
 static bool has_sound_set(const struct sl_session *session, uint32_t k, const struct sl_list *list)
 {
     bool follows = sl_hash_equal(list->previous, previous(session, k)) && (list->members & ~before(session, k)) == 0;
-    return follows && count_bits(list->members) >= session->threshold;
+    return follows && sl_count_bits(list->members) >= session->threshold;
 }
 
 /* The hash that a LIST gives for a member; NULL if it is not in. */
 static const uint8_t *hash_of(const struct sl_list *list, uint32_t member)
 {
-    return list->members & bit(member) ? list->hashes[count_bits(list->members & (bit(member) - 1))] : NULL;
+    return list->members & bit(member) ? list->hashes[sl_count_bits(list->members & (bit(member) - 1))] : NULL;
 }
 
 /* Bodies that are not here with that very hash. */
@@ -213,7 +213,7 @@ void session_announce(struct sl_session *session, uint32_t k)
 {
     uint64_t members = without_fault(session, k, with_bodies(session, k));
     bool has_announced = session_held(session, 2 * k + 2, session->own)->size > 0;
-    if (k != session->n_agreed || has_announced || count_bits(members) < session->threshold) return;
+    if (k != session->n_agreed || has_announced || sl_count_bits(members) < session->threshold) return;
 
     announce(session, k, members);
 }

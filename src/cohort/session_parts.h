@@ -2,6 +2,7 @@
 #ifndef SL_COHORT_SESSION_PARTS_H
 #define SL_COHORT_SESSION_PARTS_H
 
+#include "base/bits.h"
 #include "cohort/evidence.h"
 #include "cohort/session.h"
 #include "privacy/mask.h"
@@ -109,13 +110,6 @@ struct sl_session {
 static inline uint64_t bit(uint32_t member)
 {
     return UINT64_C(1) << member;
-}
-
-static inline uint32_t count_bits(uint64_t set)
-{
-    uint32_t n = 0;
-    for (; set; set &= set - 1) n++;
-    return n;
 }
 
 static inline uint64_t session_everybody(const struct sl_session *session)

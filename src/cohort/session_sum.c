@@ -242,7 +242,7 @@ static bool is_small_enough(const struct sl_session *session, double energy)
 {
     if (session->rows == 0) return true;                /* without an audit nobody could be named, and one member would stop every run */
 
-    double n = count_bits(session_last(session));
+    double n = sl_count_bits(session_last(session));
     double expected = sl_sketch_expected(session->radius_q, session->ring_exponent, session->dim, session->noise_variance);
     return energy <= n * n * sl_sketch_band(session->rows, session->noise_variance > 0).upper * expected;
 }
@@ -281,7 +281,7 @@ bool session_sum(struct sl_session *session)
         session_void(session, SL_SESSION_ALL);
         return false;
     }
-    session_tell(session, SL_NEWS_SUMMED, session->own, count_bits(session_last(session)));
+    session_tell(session, SL_NEWS_SUMMED, session->own, sl_count_bits(session_last(session)));
     if (say_result(session)) return true;
 
     session_void(session, SL_SESSION_ALL);
@@ -296,7 +296,7 @@ uint32_t session_results(const struct sl_session *session, uint64_t *signers)
         bool is_here = (session->agreed[0] & bit(i)) && session_fits(session, SL_STEP_RESULT, i);
         if (is_here && sl_hash_equal(session_held(session, SL_STEP_RESULT, i)->hash, own->hash)) *signers |= bit(i);
     }
-    return count_bits(*signers);
+    return sl_count_bits(*signers);
 }
 
 /* Another result of the same story. It is only its author's word against ours, so nobody else is told. */

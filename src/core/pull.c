@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#include "base/bits.h"
 #include "core/core.h"
 #include "starling/error.h"
 
@@ -222,13 +223,6 @@ struct proof {                       /* what an AGGREGATE message says, opened *
     uint64_t agreed;                 /* V: who shared keys with one another, and may sign */
 };
 
-static uint32_t count_bits(uint64_t bits)
-{
-    uint32_t n = 0;
-    for (; bits; bits &= bits - 1) n++;
-    return n;
-}
-
 /* PROPOSE <- ROSTER: the same author, the epoch of now, each naming the one before by hash. */
 static int open_roster(const struct sl_node *node, struct proof *proof)
 {
@@ -285,7 +279,7 @@ static int open_proof(const struct sl_node *node, const struct sl_envelope *enve
     if (error != SL_OK) return error;
     bool fits = sl_hash_equal(envelope->cohort, proof->cohort_id) && sl_hash_equal(proof->result.chain, proof->list_hash) && proof->result.members == last &&
                 ((proof->body.confirms.signers | proof->body.results.signers) & ~proof->agreed) == 0;
-    bool enough = count_bits(last) >= sl_session_threshold(n) && proof->body.confirms.n >= sl_session_threshold(n) &&
+    bool enough = sl_count_bits(last) >= sl_session_threshold(n) && proof->body.confirms.n >= sl_session_threshold(n) &&
                   proof->body.results.n >= sl_session_colluders(n) + 1;
     return !fits ? SL_ERROR_MISMATCH : enough ? SL_OK : SL_ERROR_OUT_OF_RANGE;
 }

@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/bits.h"
 #include "core/core.h"
 
 /*
@@ -24,13 +25,6 @@ void transfer_cancel(struct sl_node *node, enum fetch_kind kind, uint32_t index)
         if (node->fetches[i].kind == kind && node->fetches[i].index == index) node->fetches[i].kind = FETCH_FREE;
 }
 
-static uint32_t count_bits(uint64_t bits)
-{
-    uint32_t n = 0;
-    for (; bits; bits &= bits - 1) n++;
-    return n;
-}
-
 /* How to reach a peer, in the cohort or in the view; false for somebody who is in neither and has no connection. */
 static bool find_contact(struct sl_node *node, const uint8_t id[32], struct contact *out)
 {
@@ -48,7 +42,7 @@ static void ask(struct sl_node *node, struct fetch *fetch)
     fetch->asked_us = node->now_us;
     if (!find_contact(node, fetch->peer, &contact)) return;
 
-    for (uint32_t i = 0; i < fetch->n_chunks && count_bits(fetch->asked & ~fetch->got) < OUTSTANDING_MAX; i++) {
+    for (uint32_t i = 0; i < fetch->n_chunks && sl_count_bits(fetch->asked & ~fetch->got) < OUTSTANDING_MAX; i++) {
         if ((fetch->asked | fetch->got) >> i & 1) continue;
         struct sl_get get = {.index = i};
         memcpy(get.root, fetch->root, 32);
@@ -119,7 +113,7 @@ void transfer_on_chunk(struct sl_node *node, struct link *link, const struct sl_
         memcpy(fetch->to + chunk.index * fetch->chunk_size, chunk.data, chunk.data_size);
         fetch->got |= (uint64_t)1 << chunk.index;
         fetch->tries = 0;
-        if (count_bits(fetch->got) == fetch->n_chunks) finished(node, fetch);
+        if (sl_count_bits(fetch->got) == fetch->n_chunks) finished(node, fetch);
         else ask(node, fetch);
         return;
     }

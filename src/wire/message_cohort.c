@@ -5,16 +5,10 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/bits.h"
 #include "wire/body.h"
 
 enum { LISTS_MIN = 3, LISTS_MAX = sizeof ((struct sl_aggregate *)0)->lists / sizeof (uint8_t *) };
-
-static uint32_t count_bits(uint64_t bits)
-{
-    uint32_t n_bits = 0;
-    for (; bits; bits &= bits - 1) n_bits++;
-    return n_bits;
-}
 
 /* Tags and box are all there, or all empty as in the own item. */
 static bool read_dealt(struct sl_reader *reader, struct sl_dealt *out)
@@ -241,12 +235,12 @@ static bool read_signatures(struct sl_reader *reader, struct sl_signatures *out)
     out->signers = sl_read_uint(reader, UINT64_MAX);
     out->n = sl_read_array(reader, SL_COHORT_MAX);
     for (uint32_t i = 0; i < out->n; i++) out->all[i] = sl_read_bin_of(reader, SL_SIGNATURE_SIZE);
-    return out->n == count_bits(out->signers);
+    return out->n == sl_count_bits(out->signers);
 }
 
 static void write_signatures(struct sl_writer *writer, const struct sl_signatures *signatures)
 {
-    assert(signatures->n == count_bits(signatures->signers));
+    assert(signatures->n == sl_count_bits(signatures->signers));
 
     sl_write_array(writer, 2);
     sl_write_uint(writer, signatures->signers);
@@ -327,7 +321,7 @@ int sl_read_list_body(const uint8_t *bytes, size_t size, struct sl_list *out)
     sl_read_copy(&reader, out->previous, 32);
     out->members = sl_read_uint(&reader, UINT64_MAX);
     out->n_hashes = sl_body_read_hashes(&reader, SL_COHORT_MAX, out->hashes);
-    return sl_body_finish(&reader, out->n_hashes > 0 && out->n_hashes == count_bits(out->members));
+    return sl_body_finish(&reader, out->n_hashes > 0 && out->n_hashes == sl_count_bits(out->members));
 }
 
 int sl_read_result_body(const uint8_t *bytes, size_t size, struct sl_result *out)
