@@ -37,7 +37,12 @@ struct sl_event {
     enum sl_event_type type;
     uint64_t now_us;         /* unix time at start plus monotonic time since; never goes back */
     union {
-        struct { const uint8_t *state, *book; size_t state_size, book_size; } start;    /* the last durable PUT_STATE and PUT_BOOK, or size 0 */
+        struct {
+            const uint8_t *state, *book;         /* the last durable PUT_STATE and PUT_BOOK, or size 0 */
+            const uint8_t *ledger, *release;     /* all APPEND_LEDGERs without a torn tail, and the last durable PUT_RELEASE, or size 0; with
+                                                    privacy the driver has checked the chain (src/privacy/ledger.h) */
+            size_t state_size, book_size, ledger_size, release_size;
+        } start;
         struct {
             uint32_t link;               /* a number from a dial action, or >= SL_LINK_INBOUND for an inbound link */
             enum sl_link_change change;
@@ -50,7 +55,7 @@ struct sl_event {
     };
 };
 
-/* PUT_BOOK: the peers to come back to after a restart. */
+/* PUT_BOOK: the peers to come back to after a restart. APPEND_LEDGER: 256 bytes. PUT_RELEASE: the output of a private round. */
 enum sl_store_type { SL_STORE_APPEND_LEDGER, SL_STORE_PUT_RELEASE, SL_STORE_PUT_STATE, SL_STORE_PUT_BOOK };
 
 /* Stores are carried out in order; each is answered by STORED with its ticket, durable or failed. PUT_* replace atomically. */

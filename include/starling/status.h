@@ -10,6 +10,20 @@
 
 enum { SL_REASON_MAX = 128 };
 
+/* What privacy has cost and may cost. Units and adjacencies by the numbers of src/privacy/budget.h. */
+struct sl_privacy_status {
+    uint8_t unit, adjacency;             /* unit 0: off, and then all else is zero */
+    bool is_spent;                       /* no further round fits: it merges, serves and relays, and learns no more */
+    bool is_blocked;                     /* its ledger cannot be trusted or written: no round until that is mended; why: reason */
+    double epsilon, epsilon_floor;       /* spent, at delta; floor: against everybody else together (unit node) */
+    double eps_max, delta, floor_max;    /* limits in force; floor_max 0: none */
+    double audit_factor;                 /* unit node: what the audit multiplies a round's divergence by, 1 without */
+    uint64_t rounds_charged, rounds_released, rounds_wasted;       /* ever; wasted: charged, and no aggregate came of it (since START) */
+    uint64_t rounds_left;                /* at the current settings */
+    uint64_t ledger_records;
+    uint64_t sigma2;                     /* of the planned round, per coordinate, where the clip norm is 2^20 */
+};
+
 /* One look at a node: for the command line, metrics, tests and the simulator's checker. Counters count since START. */
 struct sl_status {
     uint8_t id[32];
@@ -34,6 +48,7 @@ struct sl_status {
     uint32_t clock_peers;
     uint64_t last_merge_epoch;
     struct sl_job_result last_job;
+    struct sl_privacy_status privacy;
     bool stalled;
     char reason[SL_REASON_MAX];          /* why it is stalled, in words; empty otherwise */
 };

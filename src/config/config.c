@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "config/options.h"
+#include "config/plan.h"
 #include "starling/error.h"
 
 static const struct sl_option options[] = {
@@ -408,6 +409,7 @@ int sl_config_check_network(const struct sl_config *config, char *why, size_t wh
     int error = check_phases(config, why, why_size);
     if (!error) error = check_cohort(config, why, why_size);
     if (!error) error = check_forms(config, why, why_size);
+    if (!error) error = sl_privacy_check_network(config, why, why_size);
     return error;
 }
 
@@ -419,7 +421,7 @@ int sl_config_check(const struct sl_config *config, char *why, size_t why_size)
     if (error) return error;
     if (config->link_inbound > config->link_max)
         return refuse_order("link.inbound", config->link_inbound, "at most", "link.max", config->link_max, why, why_size);
-    return SL_OK;
+    return sl_privacy_check(config, why, why_size);
 }
 
 /* ---- public: the list of options ---- */

@@ -175,7 +175,7 @@ void sl_sim_start(struct sl_sim *sim, uint32_t index, enum sl_state_kind kind)
     struct sl_bytes state = state_to_start(sim, node, kind);
     struct sl_bytes book = kind == SL_STATE_NONE ? (struct sl_bytes){0} : node->book;
     if (kind == SL_STATE_TORN && book.size > 0) book.size /= 2;
-    struct sl_event event = {.type = SL_EVENT_START, .start = {state.bytes, book.bytes, state.size, book.size}};
+    struct sl_event event = {.type = SL_EVENT_START, .start = {.state = state.bytes, .state_size = state.size, .book = book.bytes, .book_size = book.size}};
     step(sim, node, &event);
 }
 

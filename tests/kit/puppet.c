@@ -292,7 +292,7 @@ void stage_finish_store(struct stage *stage, int error)
 
 void stage_start(struct stage *stage)
 {
-    struct sl_event event = {.type = SL_EVENT_START, .start = {stage->state, stage->book, stage->state_size, stage->book_size}};
+    struct sl_event event = {.type = SL_EVENT_START, .start = {.state = stage->state, .book = stage->book, .state_size = stage->state_size, .book_size = stage->book_size}};
     stage_step(stage, &event);
 }
 

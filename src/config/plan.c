@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+#include "config/plan.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "starling/error.h"
+
+#define REFUSE(...) (snprintf(why, why_size, __VA_ARGS__), SL_ERROR_OUT_OF_RANGE)
+
+enum sl_unit sl_unit_of(const struct sl_config *config)
+{
+    if (strcmp(config->privacy_unit, "record") == 0) return SL_UNIT_RECORD;
+    return strcmp(config->privacy_unit, "node") == 0 ? SL_UNIT_NODE : SL_UNIT_OFF;
+}
+
+enum sl_adjacency sl_adjacency_of(const struct sl_config *config)
+{
+    enum sl_unit unit = sl_unit_of(config);
+    if (unit == SL_UNIT_OFF) return SL_ADJACENCY_NONE;
+    if (unit == SL_UNIT_RECORD) return SL_ADJACENCY_ADD_REMOVE;
+    return strcmp(config->privacy_adjacency, "replace") == 0 ? SL_ADJACENCY_REPLACE : SL_ADJACENCY_ZERO_OUT;
+}
+
+struct sl_limits sl_limits_of(const struct sl_config *config)
+{
+    return (struct sl_limits){.eps_max = config->privacy_eps_max, .delta = config->privacy_delta, .floor_max = config->privacy_floor_max};
+}
+
+uint32_t sl_audit_rows_of(const struct sl_config *config, uint32_t n_block)
+{
+    if (sl_unit_of(config) == SL_UNIT_RECORD) return SL_SKETCH_ROWS_MAX;
+    return n_block >= SL_AUDIT_DIM_MIN ? SL_AUDIT_ROWS : 0;
+}
+
+uint64_t sl_q64(double q)
+{
+    return q >= 1 ? SL_Q64_ONE : (uint64_t)ldexp(q, 64);
+}
+
+double sl_q_of(uint64_t q64)
+{
+    return q64 == SL_Q64_ONE ? 1 : ldexp((double)q64, -64);
+}
+
+static uint64_t variance(double z, uint32_t honest)
+{
+    return (uint64_t)ceil(ldexp(z * z, 2 * SL_SCALE_BITS) / honest);
+}
+
+struct sl_charge sl_charge_of(const struct sl_config *config, uint32_t n_block)
+{
+    struct sl_charge charge = {.unit = sl_unit_of(config), .adjacency = sl_adjacency_of(config)};
+    if (charge.unit == SL_UNIT_OFF) return charge;
+
+    charge.sensitivity = UINT64_C(1) << (charge.adjacency == SL_ADJACENCY_REPLACE ? SL_SCALE_BITS + 1 : SL_SCALE_BITS);
+    if (charge.unit == SL_UNIT_RECORD) {
+        charge.mechanism = SL_MECHANISM_POISSON;
+        charge.q64 = sl_q64(config->privacy_sampling_rate);
+        charge.sigma2 = variance(config->privacy_noise, 1);
+        charge.steps = config->privacy_steps;
+        charge.honest = 1;
+        return charge;
+    }
+    charge.mechanism = SL_MECHANISM_COHORT;
+    charge.q64 = SL_Q64_ONE;
+    charge.sigma2 = variance(config->privacy_node_noise, config->privacy_honest);
+    charge.steps = 1;
+    charge.honest = config->privacy_honest;
+    charge.audit_rows = sl_audit_rows_of(config, n_block);
+    charge.dim = charge.audit_rows ? n_block : 0;
+    charge.kappa = charge.audit_rows ? SL_AUDIT_KAPPA : 0;
+    return charge;
+}
+
+/* ---- what must be given, and what fits together ---- */
+
+static int want(bool is_given, const char *key, const char *advice, char *why, size_t why_size)
+{
+    if (is_given) return SL_OK;
+    return REFUSE("%s is not set: %s", key, advice);
+}
+
+static const char planner[] = "\"starling privacy plan\" works it out from an epsilon; or set privacy.unit = off, and nothing is promised";
+
+static int check_record(const struct sl_config *config, char *why, size_t why_size)
+{
+    int error = want(config->privacy_sampling_rate > 0, "privacy.sampling_rate", planner, why, why_size);
+    if (!error) error = want(config->privacy_batch > 0, "privacy.batch", planner, why, why_size);
+    if (!error) error = want(config->privacy_steps > 0, "privacy.steps", planner, why, why_size);
+    if (!error) error = want(config->privacy_clip >= 1e-6, "privacy.clip", "the norm to which the gradient of one record is clipped, 1 is a good start",
+                             why, why_size);
+    if (!error) error = want(config->privacy_noise > 0, "privacy.noise", planner, why, why_size);
+    if (!error && config->privacy_noise < SL_ACCOUNTANT_NOISE_MIN)
+        error = REFUSE("privacy.noise = %g: below %g no useful epsilon comes of it", config->privacy_noise,
+                        SL_ACCOUNTANT_NOISE_MIN);
+    return error;
+}
+
+/* Two quorums of t of c members share at least 2t - c of them. */
+static int check_cohort_of(const struct sl_config *config, uint32_t c, char *why, size_t why_size)
+{
+    uint32_t t = (uint32_t)(.8 * c + .5), f = config->privacy_colluders, h = config->privacy_honest;
+    if (t >= f + h && 2 * t > c + f) return SL_OK;
+    return REFUSE("a cohort of %u opens its sum when %u members are in it: with privacy.colluders = %u that leaves fewer than privacy.honest = %u, or two "
+                   "sums could be opened; raise privacy.cohort_min_size, or lower one of the two", c, t, f, h);
+}
+
+/* No sum may wrap: |U| clipped vectors and eight deviations of their noise, for every size of cohort that can be. */
+static int check_ring(const struct sl_config *config, char *why, size_t why_size)
+{
+    double scale = ldexp(1, SL_SCALE_BITS), c = config->cohort_max_size;
+    double share = config->privacy_node_noise * scale / sqrt(config->privacy_honest);
+    if (c * scale + 8 * sqrt(c) * share < ldexp(1, 31)) return SL_OK;
+    return REFUSE("privacy.node_noise = %g with cohorts of up to %u does not fit into 32 bits; lower it or cohort.max_size", config->privacy_node_noise,
+                   config->cohort_max_size);
+}
+
+static int check_node(const struct sl_config *config, char *why, size_t why_size)
+{
+    int error = want(config->privacy_node_clip >= 1e-6, "privacy.node_clip", "the norm to which the change of a node's model in an epoch is clipped", why, why_size);
+    if (!error) error = want(config->privacy_node_noise > 0, "privacy.node_noise", planner, why, why_size);
+    if (!error && config->privacy_node_noise < SL_ACCOUNTANT_NOISE_MIN)
+        error = REFUSE("privacy.node_noise = %g: below %g no useful epsilon comes of it", config->privacy_node_noise,
+                        SL_ACCOUNTANT_NOISE_MIN);
+    if (!error && config->ring_bits != 32)
+        error = REFUSE("privacy.unit = node needs ring.bits = 32");
+    if (!error && config->cohort_min_size < config->privacy_cohort_min_size)
+        error = REFUSE("cohort.min_size = %u is below privacy.cohort_min_size = %u: smaller cohorts share too little noise; raise cohort.min_size",
+                        config->cohort_min_size, config->privacy_cohort_min_size);
+    for (uint32_t c = config->privacy_cohort_min_size; c <= config->cohort_max_size && !error; c++) error = check_cohort_of(config, c, why, why_size);
+    return error ? error : check_ring(config, why, why_size);
+}
+
+int sl_privacy_check_network(const struct sl_config *config, char *why, size_t why_size)
+{
+    return sl_unit_of(config) == SL_UNIT_NODE ? check_node(config, why, why_size) : SL_OK;
+}
+
+static int check_adjacency(const struct sl_config *config, char *why, size_t why_size)
+{
+    bool is_record = sl_unit_of(config) == SL_UNIT_RECORD, is_add = strcmp(config->privacy_adjacency, "add-remove") == 0;
+    if (strcmp(config->privacy_adjacency, "default") == 0 || is_record == is_add) return SL_OK;
+    return REFUSE("privacy.adjacency = %s does not go with privacy.unit = %s: %s", config->privacy_adjacency,
+                   config->privacy_unit, is_record ? "it must be add-remove" : "it must be zero-out or replace");
+}
+
+int sl_privacy_check(const struct sl_config *config, char *why, size_t why_size)
+{
+    enum sl_unit unit = sl_unit_of(config);
+    if (unit == SL_UNIT_OFF) return SL_OK;
+
+    int error = want(config->privacy_dataset[0], "privacy.dataset", "a name of your choice for the data; the budget belongs to it", why, why_size);
+    if (!error) error = want(config->privacy_records > 0, "privacy.records", "about how many records there are, as a round figure that anybody may know", why, why_size);
+    if (!error && config->privacy_delta * config->privacy_records >= 1)
+        error = REFUSE("privacy.delta = %g is not below 1 / privacy.records = 1/%u: publishing single records would count as private; lower it",
+                        config->privacy_delta, config->privacy_records);
+    if (!error) error = check_adjacency(config, why, why_size);
+    if (!error && unit == SL_UNIT_RECORD) error = check_record(config, why, why_size);
+    return error;
+}

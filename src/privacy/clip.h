@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SL_PRIVACY_CLIP_H
+#define SL_PRIVACY_CLIP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * From floating-point gradients to integers of bounded norm: clip to C, scale by 2^20 / C, truncate toward zero, and check the integer norm exactly.
+ * Whatever g holds (NaN, infinities, 1e38, denormals), sum v[j]^2 <= 2^40: the sensitivity is a fact of every vector, not a belief about arithmetic.
+ */
+
+/* v: dim integers. A g that is not finite gives v = 0. clip in [1e-6, 1e6]. */
+void sl_clip_integers(const float *g, uint32_t dim, double clip, int32_t *v);
+
+/* True if sum v[j]^2 <= 2^40, counted exactly and without overflow. */
+bool sl_clip_holds(const int32_t *v, uint32_t dim);
+
+#endif
