@@ -26,6 +26,7 @@ static int configure(struct cluster *cluster, const struct cluster_options *opti
     uint8_t secret[64];
     struct sl_config *config = &cluster->config;
     sl_config_init(config);
+    sl_config_set(config, "privacy.unit", "off", NULL, 0);
     for (int i = 0; i < 16 && options->settings[i]; i++) {
         int error = apply(cluster, options->settings[i]);
         if (error) return error;

@@ -30,6 +30,7 @@ static void configure(struct stage *stage)
     uint8_t key[32];
     struct sl_config *config = &stage->config;
     sl_config_init(config);
+    sl_config_set(config, "privacy.unit", "off", NULL, 0);
     for (int i = 0; i < 8 && stage->options.settings[i]; i++) {
         char name[64];
         const char *setting = stage->options.settings[i];

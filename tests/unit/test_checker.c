@@ -25,6 +25,7 @@ static void setup(void)
 {
     crypto_sign_keypair(sign_public, sign_secret);
     sl_config_init(&config);
+    sl_config_set(&config, "privacy.unit", "off", NULL, 0);
     cr_assert(sl_checker_init(&checker, &config, NODES, DIM));
     sl_checker_start(&checker, 1, id, now(EPOCH - 1));
 }

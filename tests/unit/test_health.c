@@ -14,6 +14,7 @@ static struct sl_health health;
 static void make_well(void)
 {
     sl_config_init(&setup.config);
+    sl_config_set(&setup.config, "privacy.unit", "off", NULL, 0);
     setup.folder = "/var/lib/starling/n1";
     setup.certificate_expires_s = 1000000 + 365 * 86400;
     snprintf(setup.identity.address, sizeof setup.identity.address, "10.0.0.7:7400");

@@ -260,6 +260,7 @@ static size_t size_with(const char *const settings[], uint32_t dim)
     char key[64], why[200] = "";
     struct sl_config config;
     sl_config_init(&config);
+    sl_config_set(&config, "privacy.unit", "off", NULL, 0);
     for (uint32_t i = 0; settings[i]; i++) {
         size_t size = strcspn(settings[i], "=");
         snprintf(key, sizeof key, "%.*s", (int)size, settings[i]);
