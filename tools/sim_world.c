@@ -41,7 +41,8 @@ static int set_one(struct sl_config *config, const char *setting, char *why, siz
 static int set_options(const struct wish *wish, struct sl_config *config, char *why, size_t why_size)
 {
     const struct { const char *key, *value; } pairs[] = {
-        {"privacy.unit", "off"}, {"model", wish->stub_dim ? NULL : wish->model}, {"merge.rule", wish->aggregator}, {"data.scale", wish->scale}, {"data.impute", wish->impute},
+        {"privacy.unit", "off"},                         /* whoever simulates owns all the data; --set privacy.unit=record asks for more */
+        {"model", wish->stub_dim ? NULL : wish->model}, {"merge.rule", wish->aggregator}, {"data.scale", wish->scale}, {"data.impute", wish->impute},
     };
     sl_config_init(config);
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)

@@ -154,7 +154,7 @@ int sl_privacy_check(const struct sl_config *config, char *why, size_t why_size)
 
     int error = want(config->privacy_dataset[0], "privacy.dataset", "a name of your choice for the data; the budget belongs to it", why, why_size);
     if (!error) error = want(config->privacy_records > 0, "privacy.records", "about how many records there are, as a round figure that anybody may know", why, why_size);
-    if (!error && config->privacy_delta * config->privacy_records >= 1)
+    if (!error && !(config->privacy_delta * config->privacy_records < 1))
         error = REFUSE("privacy.delta = %g is not below 1 / privacy.records = 1/%u: publishing single records would count as private; lower it",
                         config->privacy_delta, config->privacy_records);
     if (!error) error = check_adjacency(config, why, why_size);
