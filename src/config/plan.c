@@ -2,6 +2,7 @@
 #include "config/plan.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -118,9 +119,17 @@ static int check_ring(const struct sl_config *config, char *why, size_t why_size
                    config->cohort_max_size);
 }
 
+static bool is_power_of_two(double x)
+{
+    int exponent;
+    return frexp(x, &exponent) == .5;
+}
+
 static int check_node(const struct sl_config *config, char *why, size_t why_size)
 {
     int error = want(config->privacy_node_clip >= 1e-6, "privacy.node_clip", "the norm to which the change of a node's model in an epoch is clipped", why, why_size);
+    if (!error && !is_power_of_two(config->privacy_node_clip))
+        error = REFUSE("privacy.node_clip = %g must be a power of two (0.25, 0.5, 1, 2, ...): then means are exact on every machine", config->privacy_node_clip);
     if (!error) error = want(config->privacy_node_noise > 0, "privacy.node_noise", planner, why, why_size);
     if (!error && config->privacy_node_noise < SL_ACCOUNTANT_NOISE_MIN)
         error = REFUSE("privacy.node_noise = %g: below %g no useful epsilon comes of it", config->privacy_node_noise,

@@ -84,6 +84,7 @@ Test(plan, with_unit_node_cohorts_must_be_large_enough_for_the_noise_that_member
     passes(&config);
 
     refuses(node, "privacy.node_clip", "0", "privacy.node_clip is not set");
+    refuses(node, "privacy.node_clip", "1.5", "must be a power of two");
     refuses(node, "privacy.node_noise", "0", "privacy.node_noise is not set");
     refuses(node, "ring.bits", "16", "ring.bits = 32");
     refuses(node, "cohort.min_size", "9", "privacy.cohort_min_size = 10");
