@@ -49,7 +49,8 @@ void sl_ledger_dataset(const char *name, uint8_t out[16]);           /* hash of 
 
 void sl_ledger_init(struct sl_ledger *ledger, const uint8_t key[32]);        /* without records */
 
-/* The next record of this chain: fills sequence, previous, dataset, unit and adjacency (but OPEN's, which are given) and encodes it. The ledger is unchanged. */
+/* The next record of this chain: fills sequence, previous, dataset, unit and adjacency (but OPEN's, which are given), in a RELEASE also charge and round of the
+ * last CHARGE, and encodes it. The ledger is unchanged. OPEN if and only if there are no records. */
 void sl_ledger_next(const struct sl_ledger *ledger, struct sl_ledger_record *record, uint8_t out[SL_LEDGER_RECORD]);
 
 /* Takes the next record; checks all of it. SL_ERROR_BAD_SIGNATURE (MAC), SL_ERROR_BAD_VERSION (version, grid or type unknown), SL_ERROR_MISMATCH (chain, sequence,
