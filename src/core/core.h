@@ -17,6 +17,7 @@
 #include "overlay/book.h"
 #include "overlay/sampler.h"
 #include "overlay/view.h"
+#include "privacy/ledger.h"
 #include "share/merkle.h"
 #include "starling/node.h"
 #include "wire/message.h"
@@ -263,6 +264,31 @@ struct pulls {
     uint32_t n_drawn, n_asked;
 };
 
+/* ---- budget.c: private rounds, and what stands in the ledger of them ---- */
+
+enum round_step {
+    ROUND_IDLE,                      /* no store and no job of a round is under way */
+    ROUND_OPENING,                   /* a record that belongs to no round of this run: OPEN, LOWER, or the RELEASE that was missing at the start */
+    ROUND_CHARGING, ROUND_TRAINING,
+    ROUND_KEEPING,                   /* unit record: its output goes to the release file */
+    ROUND_RELEASING
+};
+
+struct budget {
+    struct sl_ledger ledger;         /* what is durable */
+    struct sl_limits limits;         /* of the configuration; those in force stand in the ledger */
+    enum round_step step;
+    uint64_t ticket;                 /* of the store under way */
+    uint8_t record[SL_LEDGER_RECORD];        /* under way; taken into the ledger when it is durable */
+    uint64_t wanted_epoch;           /* a round is to begin as soon as the step is IDLE, in this epoch only */
+    uint64_t round, wasted_round;    /* last one charged in this run, and last one counted as wasted: epochs, 0 none */
+    uint8_t output[32];              /* hash of the output under way */
+    bool is_recovered;               /* an output of the run before waits for its RELEASE, in `work` */
+    bool is_spent, is_blocked;
+    const char *why;                 /* it is blocked */
+    uint64_t merged;                 /* CHARGEs whose output is in `weights`: sequence number of the last one + 1; stands in the state */
+};
+
 /* |mean_K - anchor| * sqrt(|U|) of a past aggregate. */
 struct distance { double value; uint64_t epoch; };
 
@@ -279,7 +305,9 @@ struct sl_node {
     uint64_t deadlines[DEADLINE_COUNT];
     struct sl_rng draw, keys, rounding, seeds;
 
+    enum sl_unit unit;
     float *weights, *work, *anchor;  /* merged model; copy lent to the trainer; public anchor */
+    int32_t *release;                /* unit node: the noised delta of this epoch, n_block of k integers; public in the sense of DP once `trained` */
     uint32_t job;                    /* number of the job under way, 0 none */
     uint32_t last_job;
     bool trained, spent;             /* work holds this epoch's training result; it was committed */
@@ -416,6 +444,18 @@ double epoch_radius(const struct sl_node *node);         /* sharing radius by ou
 bool epoch_is_experienced(const struct sl_node *node);   /* has it seen an aggregate lately? */
 double epoch_reference_slack(const struct sl_node *node);        /* how far a reference may lie from our anchor; infinite without experience */
 size_t epoch_merge_scratch(const struct sl_node *node);
+
+/* budget.c */
+bool budget_is_private(const struct sl_node *node);      /* the unit is not off */
+void budget_start(struct sl_node *node, const struct sl_event *event);
+bool budget_may_train(const struct sl_node *node);       /* is there a round left, and a ledger to write it to? Without a unit always */
+void budget_begin(struct sl_node *node);                 /* charges a round of this epoch and trains; cohort_on_trained() or cohort_on_untrained() follows */
+bool budget_is_under_way(const struct sl_node *node);    /* a round of this epoch was begun, and whether it succeeds is open */
+bool budget_on_stored(struct sl_node *node, uint64_t ticket, int error);        /* false: not a store of this file */
+void budget_on_done(struct sl_node *node, const struct sl_job_result *result);   /* the job of a round */
+void budget_end(struct sl_node *node);                   /* the epoch is over, the cohort still there */
+void budget_on_wasted(struct sl_node *node);             /* a charged round gave no aggregate; once per epoch */
+void budget_explain(const struct sl_node *node, const char **why);               /* NULL: nothing to say */
 
 /* formation.c */
 bool formation_init(struct sl_node *node, struct sl_arena *arena);
