@@ -117,5 +117,9 @@ int cli_key(struct cli *cli, int argc, char **argv);
 int cli_config(struct cli *cli, int argc, char **argv);
 int cli_model(struct cli *cli, int argc, char **argv);
 int cli_predict(struct cli *cli, int argc, char **argv);
+int cli_privacy_show(struct cli *cli, int argc, char **argv);
+int cli_privacy_epsilon(struct cli *cli, int argc, char **argv);
+int cli_privacy_plan(struct cli *cli, int argc, char **argv);
+int cli_privacy_reset(struct cli *cli, int argc, char **argv);
 
 #endif

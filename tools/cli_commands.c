@@ -59,6 +59,29 @@ static const struct cli_option predict_options[] = {{"--data", "FILE", "a table 
                                                     {"--out", "FILE", "where to write the predictions (default: standard output)"},
                                                     {0}};
 
+static const struct cli_option epsilon_options[] = {
+    {"--q", "Q", "probability with which a record is in a step; 1: every record is"},
+    {"--sigma", "Z", "standard deviation of the noise of a step, divided by the clip norm"},
+    {"--steps", "T", "how many such steps"},
+    {"--delta", "D", "the delta at which epsilon holds"},
+    {"--plain", NULL, "the number alone"},
+    {0}};
+
+static const struct cli_option plan_options[] = {
+    {"--records", "N", "about how many records there are: a round figure that anybody may know"},
+    {"--epsilon", "X", "what all epochs together may cost"},
+    {"--delta", "D", "the delta at which it holds (default 1e-5)"},
+    {"--epochs", "E", "for how many epochs the budget must last"},
+    {"--batch", "B", "unit record: records of a step, on average"},
+    {"--steps", "S", "unit record: steps of an epoch"},
+    {"--unit", "UNIT", "record (default): protects one example; node: all that a node has"},
+    {"--honest", "H", "unit node: honest shares of noise that a sum counts on; 1: everybody adds all of it"},
+    {"--colluders", "F", "unit node: members of a cohort that may collude or add no noise (default 3)"},
+    {"--cohort", "C", "unit node: members of a cohort"},
+    {"--block", "K", "unit node: coordinates that a cohort shares in an epoch; with it the audit's price is counted"},
+    {"--adjacency", "HOW", "unit node: zero-out (default), or replace, which costs twice the noise"},
+    {0}};
+
 const struct cli_command cli_commands[] = {
     {.name = "status", .arguments = "", .kind = CLI_VIEW, .has_dump = true, .run = cli_status,
      .summary = "one screen about the node: epoch, model, peers, privacy, traffic; what is wrong stands on top",
@@ -142,6 +165,23 @@ const struct cli_command cli_commands[] = {
     {.name = "predict", .arguments = "--data FILE", .options = predict_options, .run = cli_predict,
      .summary = "applies the saved model to a table, and says how good it is where the table has labels",
      .example = "starling -d ~/n1 predict --data new.csv --out predictions.csv"},
+    /* The long names first: `privacy` alone is the beginning of all of them. */
+    {.name = "privacy plan", .arguments = "--records N --epochs E --epsilon X", .options = plan_options, .run = cli_privacy_plan,
+     .summary = "how much noise an epsilon takes, and which options say so to a node",
+     .detail = "Works on numbers alone: no node, no data. Unit record wants --batch and --steps too, unit node --honest.",
+     .example = "starling privacy plan --records 600 --batch 120 --steps 5 --epochs 30 --epsilon 3\n"
+                "starling privacy plan --unit node --records 600 --epochs 20 --epsilon 8 --honest 16 --cohort 32 --colluders 10"},
+    {.name = "privacy epsilon", .arguments = "--q Q --sigma Z --steps T --delta D", .options = epsilon_options, .run = cli_privacy_epsilon,
+     .summary = "what noised steps cost together: epsilon, and the order of the accountant that gave it",
+     .detail = "Works on numbers alone: no node, no ledger. Q, Z and T may be lists of the same length, parted by |, for steps of several kinds.",
+     .example = "starling privacy epsilon --q 0.2 --sigma 3.84 --steps 150 --delta 1e-5\n"
+                "starling privacy epsilon --q '1|0.05' --sigma '10|1.2' --steps '20|300' --delta 1e-5"},
+    {.name = "privacy reset", .arguments = "[DIR] --dataset NAME", .run = cli_privacy_reset,
+     .summary = "begins a new budget for new data; the old ledger is kept under another name",
+     .example = "starling privacy reset ~/n1 --dataset 'ward 7, 2027'"},
+    {.name = "privacy", .arguments = "", .kind = CLI_VIEW, .run = cli_privacy_show,
+     .summary = "what the node has spent of its privacy budget, what is left, what it protects, and what not",
+     .example = "starling -d ~/n1 privacy"},
     {.name = "version", .arguments = "", .run = cli_version,
      .summary = "the version of starling and of the libraries it uses",
      .example = "starling version"},

@@ -125,7 +125,7 @@ static void print_words(const char *first)
         bool is_here = !first || (n == length && strncmp(command->name, first, n) == 0 && command->name[n] == ' ');
         if (!is_here) continue;
         if (first) printf(" %s", command->name + n + 1);
-        else if (strncmp(last, command->name, n) != 0 || last[n] != command->name[n]) printf(" %.*s", (int)n, command->name);
+        else if (strncmp(last, command->name, n) != 0 || (last[n] != ' ' && last[n] != 0)) printf(" %.*s", (int)n, command->name);
         last = command->name;
     }
 }

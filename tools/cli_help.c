@@ -132,6 +132,9 @@ void cli_help_command(FILE *file, const struct cli_command *command)
     fputs("\nOptions of every command:\n", file);
     list_options(file, cli_common_options);
     put_examples(file, command->example);
+    if (!cli_is_group(command->name)) return;
+    fputs("\nMore of it:\n", file);
+    list_commands(file, command->name, -1);
 }
 
 int cli_help(struct cli *cli, int argc, char **argv)
