@@ -12,8 +12,7 @@ enum {
     SL_MERKLE_DEPTH_MAX = 6,             /* log2 of the line above */
 
     SL_COHORT_MAX = 64,                  /* members of a cohort, any unit of privacy */
-    SL_MESH_COHORT_MAX = 16,             /* members that exchange vectors directly; refused above this in processes */
-    SL_CANDIDATES_MAX = 32,              /* candidates in a PROPOSE: 2c for c up to 16 */
+    SL_CANDIDATES_MAX = 64,              /* candidates in a PROPOSE: 2c for c up to 32, and a bit of a word for each of them */
     SL_ADDRESS_MAX = 48,                 /* "[ipv6]:port" with its terminating zero */
     SL_SKETCH_ROWS_MAX = 32,             /* rows of an audit's sketch */
     SL_AUDIT_ROWS = 8,                   /* of an audit without formal privacy: each row tells members one number about a vector, so few */

@@ -53,23 +53,38 @@ static void carve_messages(struct sl_session *session, struct sl_arena *arena)
     }
 }
 
+/* What the messages say, in tables. */
+static bool carve_tables(struct sl_session *session, struct sl_arena *arena)
+{
+    size_t n = session->n_members_max;
+    session->shares = SL_TAKE(arena, struct session_dealing, n);
+    session->dealt = SL_TAKE(arena, struct sl_dealt, n * n);
+    session->revealed = sl_arena_take(arena, SESSION_REVEALS * n * n, 32, 1);
+    bool has_all = session->shares && session->dealt && session->revealed;
+    for (uint32_t i = 0; i < n && has_all; i++) session->shares[i].dealt = session->dealt + i * n;
+    if (session->rows_max == 0) return has_all;
+
+    session->audits = SL_TAKE(arena, struct session_sketches, n);
+    session->pairs = sl_arena_take(arena, n * n, sizeof *session->pairs, alignof(uint32_t));
+    session->sketches = SL_TAKE(arena, struct sl_sketch, SESSION_BLOCK_CHUNKS);
+    session->sketched = SL_TAKE(arena, uint32_t, n * SL_SKETCH_ROWS_MAX);
+    has_all = has_all && session->audits && session->pairs && session->sketches && session->sketched;
+    for (uint32_t i = 0; i < n && has_all; i++) session->audits[i].pair = session->pairs + i * n;
+    return has_all;
+}
+
 /* False when the arena is too small, or only counts. */
 static bool carve(struct sl_session *session, struct sl_arena *arena)
 {
     uint32_t n = session->n_members_max, dim = session->dim_max, rows = session->rows_max;
     carve_messages(session, arena);
-    session->shares = SL_TAKE(arena, struct sl_shares, n);
+    bool has_tables = carve_tables(session, arena);
     session->vectors = SL_RESERVE(arena, uint8_t, (size_t)n * dim * 4);
     session->numbers = SL_TAKE(arena, uint32_t, dim);
     session->evidence_max = 2 * size_of(SL_STEP_SHARES, n, rows) + size_of(SL_STEP_AUDIT, n, rows) + 1024 * ((size_t)n + 1) + (size_t)40 * n;
+    if (session->evidence_max > SL_MESSAGE_MAX) session->evidence_max = SL_MESSAGE_MAX;          /* nobody would take a larger one */
     session->evidence = SL_TAKE(arena, uint8_t, session->evidence_max);
-    bool has_all = session->bytes && session->held && session->shares && session->vectors && session->numbers && session->evidence;
-    if (rows == 0) return has_all;
-
-    session->audits = SL_TAKE(arena, struct sl_audit, n);
-    session->sketches = SL_TAKE(arena, struct sl_sketch, SESSION_BLOCK_CHUNKS);
-    session->sketched = SL_TAKE(arena, uint32_t, (size_t)n * SL_SKETCH_ROWS_MAX);
-    return has_all && session->audits && session->sketches && session->sketched;
+    return has_tables && session->bytes && session->held && session->vectors && session->numbers && session->evidence;
 }
 
 size_t sl_session_size(uint32_t n_members_max, uint32_t dim_max, uint32_t rows_max)
@@ -84,7 +99,7 @@ size_t sl_session_size(uint32_t n_members_max, uint32_t dim_max, uint32_t rows_m
 struct sl_session *sl_session_init(struct sl_arena *arena, uint32_t n_members_max, uint32_t dim_max, uint32_t rows_max, const struct sl_session_port *port,
                                    struct sl_rng rng)
 {
-    assert(n_members_max >= 3 && n_members_max <= SL_MESH_COHORT_MAX && dim_max > 0 && rows_max <= SL_SKETCH_ROWS_MAX);
+    assert(n_members_max >= 3 && n_members_max <= SL_COHORT_MAX && dim_max > 0 && rows_max <= SL_SKETCH_ROWS_MAX);
 
     struct sl_session *session = SL_TAKE(arena, struct sl_session, 1);
     struct sl_session fresh = {.port = *port, .rng = rng, .n_members_max = n_members_max, .dim_max = dim_max, .rows_max = rows_max};
@@ -104,16 +119,27 @@ void session_wipe_secrets(struct sl_session *session)
     if (session->state < SL_SESSION_SIGNED || session->state == SL_SESSION_VOID) sl_wipe(session->numbers, (size_t)session->dim_max * sizeof *session->numbers);
 }
 
+static void wipe_sketches(struct sl_session *session)
+{
+    const size_t n = session->n_members_max;
+    sl_wipe(session->pairs, n * n * sizeof *session->pairs);
+    sl_wipe(session->sketched, n * SL_SKETCH_ROWS_MAX * sizeof *session->sketched);
+    for (uint32_t i = 0; i < n; i++) {
+        sl_wipe(session->audits[i].input, sizeof session->audits[i].input);
+        sl_wipe(session->audits[i].self, sizeof session->audits[i].self);
+    }
+}
+
 /* Shares and keys that members were told are no longer anybody's either. */
 static void wipe_run(struct sl_session *session)
 {
     sl_wipe(&session->secrets, sizeof session->secrets);
-    sl_wipe(session->revealed, sizeof session->revealed);
+    const size_t n = session->n_members_max;
+    sl_wipe(session->revealed, SESSION_REVEALS * n * n * sizeof *session->revealed);
     sl_wipe(session->numbers, (size_t)session->dim_max * sizeof *session->numbers);
     sl_wipe(session->bytes, session->n_bytes);
-    sl_wipe(session->shares, session->n_members_max * sizeof *session->shares);
-    if (session->rows_max > 0) sl_wipe(session->audits, session->n_members_max * sizeof *session->audits);
-    if (session->rows_max > 0) sl_wipe(session->sketched, (size_t)session->n_members_max * SL_SKETCH_ROWS_MAX * sizeof *session->sketched);
+    sl_wipe(session->dealt, n * n * sizeof *session->dealt);
+    if (session->rows_max > 0) wipe_sketches(session);
     sl_wipe(session->evidence, session->evidence_max);
     sl_wipe(&session->scratch, sizeof session->scratch);
     for (uint32_t i = 0; i < SL_STEP_COUNT * session->n_members_max; i++) session->held[i].size = 0;

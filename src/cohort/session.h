@@ -88,7 +88,7 @@ struct sl_session_setup {
     const uint8_t *roster;                                   /* the whole ROSTER message, for evidence; must stay */
     size_t roster_size;
     uint64_t epoch;
-    uint32_t n_members, own, initiator;                      /* n_members 3 .. SL_MESH_COHORT_MAX */
+    uint32_t n_members, own, initiator;                      /* n_members 3 .. SL_COHORT_MAX */
     const struct sl_session_member *members;                 /* n_members, copied */
     const uint8_t *mask_secret, *box_secret;                 /* of the own JOIN; copied: the caller wipes its own at once */
     uint32_t dim, ring_bits, rows;                           /* rows 0: no audit */

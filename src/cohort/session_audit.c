@@ -49,7 +49,7 @@ static void keep_in_ring(const struct sl_session *session, uint32_t *sketch)
 }
 
 /* Of what we put into our vector. */
-static void sketch_own(struct sl_session *session, struct sl_audit *own, uint32_t start, uint32_t n)
+static void sketch_own(struct sl_session *session, struct session_sketches *own, uint32_t start, uint32_t n)
 {
     uint32_t values[SESSION_BLOCK];
     session_sketch_add(session, session->numbers + start, n, own->input);
@@ -73,14 +73,21 @@ static void sketch_vectors(struct sl_session *session, uint64_t members, uint32_
     }
 }
 
-static void say_audit(struct sl_session *session, struct sl_audit *own)
+static void say_audit(struct sl_session *session, struct session_sketches *own)
 {
+    struct sl_audit *said = &session->scratch.audit;
     keep_in_ring(session, own->input);
     keep_in_ring(session, own->self);
     for (uint32_t j = 0; j < session->n_members; j++) keep_in_ring(session, own->pair[j]);
+    *said = (struct sl_audit){.rows = session->rows, .n_members = session->n_members, .partners = own->partners};
+    memcpy(said->chain, session->chain[2], 32);
+    memcpy(said->input, own->input, sizeof said->input);
+    memcpy(said->self, own->self, sizeof said->self);
+    memcpy(said->pair, own->pair, session->n_members * sizeof *said->pair);
+
     struct held *held = session_held(session, SL_STEP_AUDIT, session->own);
     struct sl_writer writer = session_write(session, SL_MESSAGE_AUDIT, held->bytes, held->size_max);
-    sl_write_audit(&writer, own);
+    sl_write_audit(&writer, said);
     session_say(session, SL_STEP_AUDIT, &writer, SL_MESSAGE_AUDIT);
     session_tell(session, SL_NEWS_AUDITED, session->own, session->rows);
 }
@@ -88,10 +95,12 @@ static void say_audit(struct sl_session *session, struct sl_audit *own)
 /* One pass over the matrix: our AUDIT if we are in O, and the sketches of all vectors in O. The input is not needed any more then. */
 void session_audit(struct sl_session *session)
 {
-    struct sl_audit *own = &session->audits[session->own];
+    struct session_sketches *own = &session->audits[session->own];
     bool is_in = session->agreed[2] & bit(session->own);
-    *own = (struct sl_audit){.rows = session->rows, .n_members = session->n_members, .partners = session->agreed[0] & ~bit(session->own)};
-    memcpy(own->chain, session->chain[2], 32);
+    own->partners = session->agreed[0] & ~bit(session->own);
+    memset(own->input, 0, sizeof own->input);
+    memset(own->self, 0, sizeof own->self);
+    memset(own->pair, 0, session->n_members * sizeof *own->pair);
     memset(session->sketched, 0, (size_t)session->n_members_max * SL_SKETCH_ROWS_MAX * sizeof *session->sketched);
 
     session_sketch_begin(session);
@@ -110,7 +119,7 @@ void session_audit(struct sl_session *session)
 /* Does A y = input + self + masks, with the signs that the places in the roster give? */
 static bool adds_up(const struct sl_session *session, uint32_t member)
 {
-    const struct sl_audit *audit = &session->audits[member];
+    const struct session_sketches *audit = &session->audits[member];
     const uint32_t *sketched = session->sketched + member * SL_SKETCH_ROWS_MAX;
     if (audit->partners != (session->agreed[0] & ~bit(member))) return false;
 
@@ -150,7 +159,7 @@ static void check(struct sl_session *session, uint32_t member)
 /* What two members say of the mask between them must be the same. Where they differ, one who is honest shows the seed, and it is known who lied. */
 static void compare(struct sl_session *session, uint32_t a, uint32_t b)
 {
-    const struct sl_audit *by_a = &session->audits[a], *by_b = &session->audits[b];
+    const struct session_sketches *by_a = &session->audits[a], *by_b = &session->audits[b];
     bool is_known = session->differing[a] & bit(b);
     if (is_known || !(by_a->partners & bit(b)) || !(by_b->partners & bit(a))) return;
     if (session_sketch_equal(session, by_a->pair[b], by_b->pair[a])) return;

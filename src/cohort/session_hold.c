@@ -153,10 +153,33 @@ static uint32_t step_of(struct sl_session *session, uint32_t author, const struc
     }
 }
 
+void session_keep_shares(struct sl_session *session, uint32_t author, const struct sl_envelope *envelope)
+{
+    struct sl_shares *said = &session->scratch.shares;
+    struct session_dealing *kept = &session->shares[author];
+    if (sl_read_shares(envelope, said) != SL_OK || said->n_members != session->n_members) return;
+
+    memcpy(kept->self_hash, said->self_hash, 32);
+    memcpy(kept->nonce_hash, said->nonce_hash, 32);
+    memcpy(kept->dealt, said->dealt, said->n_members * sizeof *kept->dealt);
+}
+
+void session_keep_audit(struct sl_session *session, uint32_t author, const struct sl_envelope *envelope)
+{
+    struct sl_audit *said = &session->scratch.audit;
+    struct session_sketches *kept = &session->audits[author];
+    if (sl_read_audit(envelope, said) != SL_OK || said->n_members != session->n_members) return;
+
+    kept->partners = said->partners;
+    memcpy(kept->input, said->input, sizeof kept->input);
+    memcpy(kept->self, said->self, sizeof kept->self);
+    memcpy(kept->pair, said->pair, said->n_members * sizeof *kept->pair);
+}
+
 /* What was found of an AUDIT says nothing of the one that takes its place. */
 static void forget_audit(struct sl_session *session, uint32_t author, const struct sl_envelope *audit)
 {
-    sl_read_audit(audit, &session->audits[author]);
+    session_keep_audit(session, author, audit);
     session->checked &= ~bit(author);
     session->failed &= ~bit(author);
     session->differing[author] = session->settled[author] = 0;
@@ -174,7 +197,7 @@ static void store(struct sl_session *session, uint32_t step, uint32_t author, co
 
     struct sl_envelope kept = session_envelope(session, held);
     if (step == SL_STEP_SHARES) {
-        sl_read_shares(&kept, &session->shares[author]);
+        session_keep_shares(session, author, &kept);
         session_on_shares(session, author);
     }
     if (step == SL_STEP_COMMIT) {                        /* if it takes another's place: its vector is another too */

@@ -42,9 +42,21 @@ struct secrets {
     uint8_t mask[32], box[32];           /* until V is agreed: a dispute may ask for them */
     uint8_t self[32];                    /* b, until the audit is over */
     uint8_t nonce[32];                   /* a, until it is told in our OPEN */
-    uint8_t pair[SL_MESH_COHORT_MAX][32];                    /* s, until the audit is over */
-    struct sl_box_keys boxes[SL_MESH_COHORT_MAX];            /* e, until V is agreed */
-    uint8_t self_shares[SL_MESH_COHORT_MAX][32], mask_shares[SL_MESH_COHORT_MAX][32];        /* dealt to us, until our UNMASK is out */
+    uint8_t pair[SL_COHORT_MAX][32];                    /* s, until the audit is over */
+    struct sl_box_keys boxes[SL_COHORT_MAX];            /* e, until V is agreed */
+    uint8_t self_shares[SL_COHORT_MAX][32], mask_shares[SL_COHORT_MAX][32];        /* dealt to us, until our UNMASK is out */
+};
+
+/* What is held of the SHARES of a member, and of its AUDIT, read. Rows of tables are as long as the largest cohort that this session may run. */
+struct session_dealing {
+    uint8_t self_hash[32], nonce_hash[32];
+    struct sl_dealt *dealt;              /* to each member; the boxes lead into the held message */
+};
+
+struct session_sketches {
+    uint64_t partners;
+    uint32_t input[SL_SKETCH_ROWS_MAX], self[SL_SKETCH_ROWS_MAX];
+    uint32_t (*pair)[SL_SKETCH_ROWS_MAX];
 };
 
 /* Sets of members are words: bit i is roster member i. */
@@ -57,8 +69,11 @@ struct sl_session {
     struct held *held;                   /* [step][member] */
     uint8_t *bytes;                      /* of all of them */
     size_t n_bytes;
-    struct sl_shares *shares;            /* SHARES that are held, read */
-    struct sl_audit *audits;             /* the same of AUDITs */
+    struct session_dealing *shares;
+    struct sl_dealt *dealt;              /* [dealer][member] */
+    struct session_sketches *audits;
+    uint32_t (*pairs)[SL_SKETCH_ROWS_MAX];           /* [member][partner] */
+    uint8_t (*revealed)[32];             /* [kind - 1][whose][of whom]: what REVEALs told: public from then on */
     uint8_t *vectors;                    /* [member][dim * 4] */
     uint32_t *numbers;                   /* dim: our input until the audit is out, later the sum */
     struct sl_sketch *sketches;          /* of one block */
@@ -78,19 +93,18 @@ struct sl_session {
     int ring_exponent;
     uint32_t radius_q;
     double noise_variance;
-    struct sl_session_member members[SL_MESH_COHORT_MAX];
+    struct sl_session_member members[SL_COHORT_MAX];
     struct secrets secrets;
-    uint8_t revealed[SESSION_REVEALS][SL_MESH_COHORT_MAX][SL_MESH_COHORT_MAX][32];   /* [kind - 1][whose][of whom]: what REVEALs told: public from then on */
-    uint64_t is_revealed[SESSION_REVEALS][SL_MESH_COHORT_MAX];
+    uint64_t is_revealed[SESSION_REVEALS][SL_COHORT_MAX];
 
     uint64_t excluded;                   /* our LISTs leave them out: a bad share, two bodies */
     uint64_t unusable;                   /* our own share from them is bad */
     uint64_t contradicted, refused, accused, told;
-    uint64_t disputed[SL_MESH_COHORT_MAX];                   /* partners with whose tags one's own do not fit */
+    uint64_t disputed[SL_COHORT_MAX];                   /* partners with whose tags one's own do not fit */
     bool has_input;
     uint64_t wanted, here;               /* vectors */
     uint64_t checked, failed;            /* audits */
-    uint64_t differing[SL_MESH_COHORT_MAX], settled[SL_MESH_COHORT_MAX];     /* partners whose audit says another mask; of these, who lied is known */
+    uint64_t differing[SL_COHORT_MAX], settled[SL_COHORT_MAX];     /* partners whose audit says another mask; of these, who lied is known */
     uint64_t shown;                      /* partners whose pair seed we revealed */
     uint64_t bad_shares, bad_results;    /* told already */
 
@@ -101,10 +115,10 @@ struct sl_session {
     uint64_t replaced[SL_STEP_COUNT];    /* whose second body took the place of the first: at most once */
     uint64_t absent;                     /* the driver says that they cannot be reached */
     uint32_t asked, backup;              /* bit k: ASK, BACKUP were given for list k */
-    uint64_t fetched[SESSION_LISTS][SL_MESH_COHORT_MAX];     /* [k][announcer]: bodies asked for because its LIST names them */
+    uint64_t fetched[SESSION_LISTS][SL_COHORT_MAX];     /* [k][announcer]: bodies asked for because its LIST names them */
 
-    uint64_t relays[SL_MESH_COHORT_MAX]; /* [author]: who gets its messages from us */
-    uint32_t n_bad[SL_MESH_COHORT_MAX], n_needs[SL_MESH_COHORT_MAX];
+    uint64_t relays[SL_COHORT_MAX]; /* [author]: who gets its messages from us */
+    uint32_t n_bad[SL_COHORT_MAX], n_needs[SL_COHORT_MAX];
 };
 
 static inline uint64_t bit(uint32_t member)
@@ -114,12 +128,18 @@ static inline uint64_t bit(uint32_t member)
 
 static inline uint64_t session_everybody(const struct sl_session *session)
 {
-    return bit(session->n_members) - 1;
+    return sl_first_bits(session->n_members);
 }
 
 static inline struct held *session_held(const struct sl_session *session, uint32_t step, uint32_t member)
 {
     return &session->held[step * session->n_members_max + member];
+}
+
+static inline uint8_t *session_revealed(const struct sl_session *session, enum sl_reveal_kind kind, uint32_t whose, uint32_t of)
+{
+    const uint32_t n = session->n_members_max;
+    return session->revealed[((kind - 1) * n + whose) * n + of];
 }
 
 static inline uint32_t session_lists(const struct sl_session *session)
@@ -164,6 +184,8 @@ struct sl_envelope session_envelope(const struct sl_session *session, const stru
 uint32_t session_find(const struct sl_session *session, const uint8_t id[32]);               /* n_members: nobody */
 struct sl_writer session_write(struct sl_session *session, enum sl_message_type type, uint8_t *bytes, size_t size_max);
 void session_say(struct sl_session *session, uint32_t step, struct sl_writer *writer, enum sl_message_type type);      /* a body that is held: our own */
+void session_keep_shares(struct sl_session *session, uint32_t author, const struct sl_envelope *envelope);      /* of as many members as we are */
+void session_keep_audit(struct sl_session *session, uint32_t author, const struct sl_envelope *envelope);
 void session_accuse(struct sl_session *session, uint32_t member, struct sl_evidence *evidence);
 void session_cite(struct sl_evidence *evidence, const uint8_t *bytes, size_t size);
 

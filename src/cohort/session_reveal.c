@@ -47,7 +47,7 @@ static bool box_is_good(const struct sl_session *session, uint32_t dealer, uint3
 
 static void judge_box(struct sl_session *session, uint32_t dealer, uint32_t receiver)
 {
-    const uint8_t *key = session->revealed[SL_REVEAL_BOX_KEY - 1][receiver][dealer];
+    const uint8_t *key = session_revealed(session, SL_REVEAL_BOX_KEY, receiver, dealer);
     if (!(session->is_revealed[SL_REVEAL_BOX_KEY - 1][receiver] & bit(dealer)) || !has_shares(session, dealer) || dealer == receiver) return;
     if (!fits_tag(session, SL_SECRET_BOX_KEY, key, session->shares[dealer].dealt[receiver].to_tag) || box_is_good(session, dealer, receiver, key)) return;
 
@@ -61,7 +61,7 @@ static void judge_box(struct sl_session *session, uint32_t dealer, uint32_t rece
 
 static void judge_mask_tag(struct sl_session *session, uint32_t dealer, uint32_t partner)
 {
-    const uint8_t *secret = session->revealed[SL_REVEAL_MASK_SECRET - 1][partner][0];
+    const uint8_t *secret = session_revealed(session, SL_REVEAL_MASK_SECRET, partner, 0);
     struct sl_mask_context context = session_context(session, partner, dealer);
     uint8_t seed[32];
     int error = sl_mask_pair_seed(&context, session->members[partner].mask_public, secret, session->members[dealer].mask_public, seed);
@@ -72,7 +72,7 @@ static void judge_mask_tag(struct sl_session *session, uint32_t dealer, uint32_t
 
 static void judge_box_tags(struct sl_session *session, uint32_t dealer, uint32_t partner)
 {
-    const uint8_t *secret = session->revealed[SL_REVEAL_BOX_SECRET - 1][partner][0];
+    const uint8_t *secret = session_revealed(session, SL_REVEAL_BOX_SECRET, partner, 0);
     const struct sl_dealt *dealt = &session->shares[dealer].dealt[partner];
     struct sl_mask_context context = session_context(session, partner, dealer);
     struct sl_box_keys keys;
@@ -116,7 +116,7 @@ static void accuse_by_audit(struct sl_session *session, uint32_t liar, uint32_t 
 static const uint8_t *shown_seed(const struct sl_session *session, uint32_t a, uint32_t b)
 {
     for (int i = 0; i < 2; i++) {
-        const uint8_t *seed = session->revealed[SL_REVEAL_PAIR_SEED - 1][a][b];
+        const uint8_t *seed = session_revealed(session, SL_REVEAL_PAIR_SEED, a, b);
         bool is_shown = session->is_revealed[SL_REVEAL_PAIR_SEED - 1][a] & bit(b);
         if (is_shown && fits_tag(session, SL_SECRET_PAIR_SEED, seed, session->shares[a].dealt[b].mask_tag)) return seed;
         uint32_t other = a;
@@ -158,7 +158,7 @@ static void keep(struct sl_session *session, uint32_t author, const struct sl_re
 {
     bool is_of_pair = reveal->kind == SL_REVEAL_BOX_KEY || reveal->kind == SL_REVEAL_PAIR_SEED;
     uint32_t of = is_of_pair ? reveal->index : 0;
-    memcpy(session->revealed[reveal->kind - 1][author][of], reveal->secret, 32);
+    memcpy(session_revealed(session, reveal->kind, author, of), reveal->secret, 32);
     session->is_revealed[reveal->kind - 1][author] |= bit(of);
 }
 

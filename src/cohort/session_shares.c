@@ -49,8 +49,7 @@ static void write_shares(struct sl_session *session, const struct sl_shares *sha
     session->state = SL_SESSION_SHARED;
     session_say(session, SL_STEP_SHARES, &writer, SL_MESSAGE_SHARES);
     struct sl_envelope envelope = session_envelope(session, held);
-    int error = sl_read_shares(&envelope, &session->shares[session->own]);
-    assert(error == SL_OK);
+    session_keep_shares(session, session->own, &envelope);
     session_tell(session, SL_NEWS_SHARED, session->own, session->n_members);
 }
 
@@ -62,7 +61,7 @@ bool session_share(struct sl_session *session)
 
     sl_rng_bytes(&session->rng, secrets->self, 32);
     sl_rng_bytes(&session->rng, secrets->nonce, 32);
-    uint8_t self_shares[SL_MESH_COHORT_MAX][32], mask_shares[SL_MESH_COHORT_MAX][32], boxes[SL_MESH_COHORT_MAX][SL_BOX_SIZE];
+    uint8_t self_shares[SL_COHORT_MAX][32], mask_shares[SL_COHORT_MAX][32], boxes[SL_COHORT_MAX][SL_BOX_SIZE];
     sl_shamir_split(secrets->self, session->threshold, session->n_members, &session->rng, self_shares);
     sl_shamir_split(secrets->mask, session->threshold, session->n_members, &session->rng, mask_shares);
 

@@ -17,11 +17,11 @@ struct term {
     uint32_t sketch[SL_SKETCH_ROWS_MAX];
 };
 
-enum { TERMS_MAX = SL_MESH_COHORT_MAX + SL_MESH_COHORT_MAX * SL_MESH_COHORT_MAX / 4 };
+enum { TERMS_MAX = SL_COHORT_MAX + SL_COHORT_MAX * SL_COHORT_MAX / 4 };
 
 struct quorum {                          /* of shares of one secret that fit their hashes */
-    uint32_t n, indices[SL_MESH_COHORT_MAX];
-    const uint8_t *shares[SL_MESH_COHORT_MAX];
+    uint32_t n, indices[SL_COHORT_MAX];
+    const uint8_t *shares[SL_COHORT_MAX];
 };
 
 /* ---- secrets ---- */
@@ -228,7 +228,7 @@ static void accuse_auditor(struct sl_session *session, const struct term *term)
 static bool audits_hold(struct sl_session *session, const struct term *terms, uint32_t n_terms)
 {
     for (uint32_t i = 0; session->rows > 0 && i < n_terms; i++) {
-        const struct sl_audit *audit = &session->audits[terms[i].member];
+        const struct session_sketches *audit = &session->audits[terms[i].member];
         const uint32_t *said = terms[i].member == terms[i].partner ? audit->self : audit->pair[terms[i].partner];
         if (session_sketch_equal(session, said, terms[i].sketch)) continue;
 
@@ -266,7 +266,7 @@ static bool say_result(struct sl_session *session)
 /* True once the sum is there and our RESULT is out; the run may be void instead. */
 bool session_sum(struct sl_session *session)
 {
-    struct quorum quorums[SL_MESH_COHORT_MAX] = {0};
+    struct quorum quorums[SL_COHORT_MAX] = {0};
     if (!collect(session, quorums)) return false;
 
     struct term terms[TERMS_MAX];
@@ -274,7 +274,7 @@ bool session_sum(struct sl_session *session)
     bool holds = make_terms(session, quorums, terms, &n_terms);
     double energy = holds ? take_all_out(session, terms, n_terms) : 0;
     holds = holds && audits_hold(session, terms, n_terms);
-    sl_wipe(terms, sizeof terms);
+    sl_wipe(terms, n_terms * sizeof *terms);
     if (!holds) return false;
 
     if (!is_small_enough(session, energy)) {

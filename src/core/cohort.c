@@ -154,11 +154,13 @@ bool cohort_init(struct sl_node *node, struct sl_arena *arena, struct sl_rng rng
     struct sl_session_port port = {.context = node, .send = on_send, .want = on_want, .encode = on_encode, .accuse = on_accuse, .tell = on_tell,
                                    .count = on_count};
     uint32_t rows_max = node->k >= SL_AUDIT_DIM_MIN ? SL_AUDIT_ROWS : 0;
-    cohort->roster_max = 1024 + node->config.cohort_max_size * JOIN_MAX;
+    uint32_t roster_max = 1024 + node->config.cohort_max_size * JOIN_MAX;
+    cohort->roster_max = roster_max < ROSTER_MAX ? roster_max : ROSTER_MAX;
+    cohort->members = SL_TAKE(arena, struct member, node->config.cohort_max_size);
     cohort->roster = SL_RESERVE(arena, uint8_t, cohort->roster_max);
     cohort->ref = SL_TAKE(arena, uint8_t, (size_t)2 * node->k);
     cohort->session = sl_session_init(arena, node->config.cohort_max_size, node->k, rows_max, &port, rng);
-    return cohort->roster && cohort->ref && cohort->session;
+    return cohort->members && cohort->roster && cohort->ref && cohort->session;
 }
 
 /* ---- the end ---- */
@@ -274,7 +276,7 @@ static bool begin_session(struct sl_node *node)
 {
     struct cohort *cohort = &node->cohort;
     struct formation *formation = &node->formation;
-    struct sl_session_member members[SL_MESH_COHORT_MAX];
+    struct sl_session_member members[SL_COHORT_MAX];
     for (uint32_t i = 0; i < cohort->n_members; i++) {
         const struct member *member = &cohort->members[i];
         memcpy(members[i].id, member->id, 32);

@@ -23,12 +23,14 @@
 #include "wire/message.h"
 
 enum {
-    SENDS_MAX = 256, DIALS_MAX = 64, STORES_MAX = 4,      /* actions of one step; more are dropped, sends are best effort */
+    SENDS_MAX = 512, DIALS_MAX = 64, STORES_MAX = 4,      /* actions of one step; more are dropped, sends are best effort */
     HANGUPS_MAX = 1024 + DIALS_MAX + 8,      /* all of the largest link.max, those dialled in the step and refused ones: none may be dropped */
     PROPOSALS_MAX = 4,               /* acceptable PROPOSEs a candidate chooses from */
     HEARD_MAX = 16,                  /* identities whose PROPOSE was looked at; later ones of the epoch are passed over */
-    PROPOSE_MAX = 2048, JOIN_MAX = 1024,
-    WAITING_MIN = 1408,              /* a message that may wait for its connection: a PROPOSE to 32 candidates has 1,348 bytes, */
+    PROPOSE_MAX = 3072, JOIN_MAX = 1024,
+    ROSTER_MAX = 50176,              /* the frame of a ROSTER: it must fit into an AGGREGATE, with the PROPOSE and the signatures of 64 members */
+    WAITING_MIN = 1408,              /* a message that may wait for its connection, */
+    PROPOSE_BASE = 384, PROPOSE_EACH = 34,   /* a PROPOSE this much, and more for every candidate, */
     SHARES_BASE = 512, SHARES_EACH = 264,    /* a SHARES this much, and more for every member: 257 bytes and the envelope */
     DISTANCES_MAX = 24,              /* distances of past aggregates, for the sharing radius */
     DISTANCE_EPOCHS = 4,             /* older ones say nothing about today */
@@ -183,7 +185,8 @@ struct formation {
     uint8_t heard[HEARD_MAX][32];            /* initiators of both waves: one PROPOSE each */
     struct proposal own;                             /* as an initiator, or the one that was joined */
     uint32_t n_candidates, n_group;                  /* as an initiator; the first n_group candidates are the own group */
-    struct contact *candidates;                      /* SL_CANDIDATES_MAX each; contacts point into the view */
+    uint32_t n_candidates_max;
+    struct contact *candidates;                      /* n_candidates_max each; contacts point into the view */
     int32_t *offsets;                                /* places of the candidates on the ring, from this node */
     struct answer *answers;
     struct answer join;                              /* the own JOIN */
@@ -208,7 +211,7 @@ struct cohort {
     uint64_t epoch;
     uint8_t id[32];
     uint32_t n_members, own, initiator, rows;
-    struct member members[SL_MESH_COHORT_MAX];
+    struct member *members;          /* cohort.max_size */
     struct proposal propose;
     uint8_t *roster;                 /* the whole message */
     uint32_t roster_size, roster_max;
@@ -239,8 +242,8 @@ struct aggregate {
     uint64_t epoch;
     uint8_t cohort[32], root[32];
     uint32_t n_members, n_values, n_roster;
-    uint8_t members[SL_MESH_COHORT_MAX][32];         /* whose sum it is: U */
-    uint8_t roster[SL_MESH_COHORT_MAX][32];          /* all who could have been in it */
+    uint8_t (*members)[32];          /* whose sum it is: U; cohort.max_size */
+    uint8_t (*roster)[32];           /* all who could have been in it; as many */
     uint32_t bits;
     int exponent;
     double radius;                   /* that its members shared within */
@@ -254,14 +257,14 @@ enum pull_state { PULL_IDLE, PULL_ASKED, PULL_FETCHING, PULL_COMPLETE };
 
 struct pull { enum pull_state state; uint8_t member[32]; uint32_t tries; uint64_t asked_us; };
 
-enum { PULLS_MAX = 16, DRAWN_MAX = PULLS_MAX * (SL_MESH_COHORT_MAX + 3) + SL_MESH_COHORT_MAX };      /* members of all that counts, and three draws a pull */
+enum { PULLS_MAX = 16, DRAWS_PER_PULL = 3 };         /* identities asked in vain cost little, but not nothing */
 
 struct pulls {
     bool active;
     struct aggregate *slots;         /* OWN_SLOTS own ones by epoch mod OWN_SLOTS, then one per pull */
     struct pull all[PULLS_MAX];
-    uint8_t drawn[DRAWN_MAX][32];    /* identities that are not drawn any more: asked already, or in an aggregate that counts */
-    uint32_t n_drawn, n_asked;
+    uint8_t (*drawn)[32];            /* identities that are not drawn any more: asked already, or in an aggregate that counts */
+    uint32_t n_drawn, n_drawn_max, n_asked;
 };
 
 /* ---- budget.c: private rounds, and what stands in the ledger of them ---- */
@@ -327,7 +330,8 @@ struct sl_node {
     struct cohort cohort;
     struct liveness liveness;
     struct pulls pulls;
-    struct fetch fetches[SL_MESH_COHORT_MAX + PULLS_MAX];
+    struct budget budget;
+    struct fetch fetches[SL_COHORT_MAX + PULLS_MAX];
 
     struct sl_arena scratch, out;    /* computation inside a step; bytes of actions */
     struct sl_store stores[STORES_MAX];
@@ -458,6 +462,7 @@ void budget_on_wasted(struct sl_node *node);             /* a charged round gave
 void budget_explain(const struct sl_node *node, const char **why);               /* NULL: nothing to say */
 
 /* formation.c */
+uint32_t formation_candidates(const struct sl_config *config);   /* that a PROPOSE names at most */
 bool formation_init(struct sl_node *node, struct sl_arena *arena);
 void formation_begin(struct sl_node *node);
 void formation_end(struct sl_node *node);

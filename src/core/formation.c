@@ -17,12 +17,27 @@
 static const double propose_from = .08, propose_to = .40, answer_at = .42, again_at = .55, roster_at = .667,
                     second_from = .76, second_to = .82, second_answer_at = .86, second_roster_at = .97;
 
+/* Twice as many as a cohort aims at where all see the same ring, four times as many elsewhere; never fewer than it may have. */
+static uint32_t candidates_wanted(const struct sl_config *config, bool is_known)
+{
+    uint32_t n = (is_known ? 2 : 4) * config->cohort_size;
+    if (n < config->cohort_max_size) n = config->cohort_max_size;
+    return n < SL_CANDIDATES_MAX ? n : SL_CANDIDATES_MAX;
+}
+
+uint32_t formation_candidates(const struct sl_config *config)
+{
+    return candidates_wanted(config, false);
+}
+
 bool formation_init(struct sl_node *node, struct sl_arena *arena)
 {
     struct formation *formation = &node->formation;
-    formation->answers = SL_TAKE(arena, struct answer, SL_CANDIDATES_MAX);
-    formation->candidates = SL_TAKE(arena, struct contact, SL_CANDIDATES_MAX);
-    formation->offsets = SL_TAKE(arena, int32_t, SL_CANDIDATES_MAX);
+    const uint32_t n = formation_candidates(&node->config);
+    formation->n_candidates_max = n;
+    formation->answers = SL_TAKE(arena, struct answer, n);
+    formation->candidates = SL_TAKE(arena, struct contact, n);
+    formation->offsets = SL_TAKE(arena, int32_t, n);
     return formation->answers && formation->candidates && formation->offsets;
 }
 
@@ -45,7 +60,7 @@ static void choose_neighbours(struct sl_node *node, uint32_t n_wanted)
 {
     struct group group = group_own(node);
     int32_t own = (int32_t)node->view.own_place, before = (int32_t)group.first - own, after = (int32_t)group.last - own;
-    for (int32_t offset = before; offset <= after; offset++)
+    for (int32_t offset = before; offset <= after && node->formation.n_candidates < n_wanted; offset++)
         if (offset != 0) add_candidate(node, sl_view_ring_peer(&node->view, offset), offset);
     node->formation.n_group = node->formation.n_candidates;
 
@@ -69,9 +84,7 @@ static void choose_at_random(struct sl_node *node, uint32_t n_wanted)
 
 static void choose_candidates(struct sl_node *node)
 {
-    uint32_t n_wanted = (group_is_known(node) ? 2 : 4) * node->config.cohort_size;
-    if (n_wanted < node->config.cohort_max_size) n_wanted = node->config.cohort_max_size;
-    if (n_wanted > SL_CANDIDATES_MAX) n_wanted = SL_CANDIDATES_MAX;
+    uint32_t n_wanted = candidates_wanted(&node->config, group_is_known(node));
     node->formation.n_candidates = node->formation.n_group = 0;
     if (group_is_known(node)) choose_neighbours(node, n_wanted);
     else choose_at_random(node, n_wanted);
@@ -92,13 +105,13 @@ static void make_reference(struct sl_node *node)
 }
 
 /* Bit per candidate with whom this node will not sit in a cohort. */
-static uint32_t unwanted(const struct sl_node *node, const struct proposal *proposal)
+static uint64_t unwanted(const struct sl_node *node, const struct proposal *proposal)
 {
     struct sl_propose body;
-    uint32_t bits = 0;
+    uint64_t bits = 0;
     if (!proposal_open(node, proposal, &body)) return 0;
     for (uint32_t i = 0; i < body.n_candidates; i++) {
-        if (advert_is_banned(node, body.candidates[i]) || liveness_avoids(node, body.candidates[i])) bits |= (uint32_t)1 << i;
+        if (advert_is_banned(node, body.candidates[i]) || liveness_avoids(node, body.candidates[i])) bits |= (uint64_t)1 << i;
     }
     return bits;
 }
@@ -164,7 +177,7 @@ static void propose(struct sl_node *node)
     formation->proposed = true;
     memcpy(formation->proposed_hash, formation->own.hash, 32);
     formation->state = FORMATION_PROPOSED;
-    for (uint32_t i = 0; i < SL_CANDIDATES_MAX; i++) formation->answers[i].here = false;
+    for (uint32_t i = 0; i < formation->n_candidates_max; i++) formation->answers[i].here = false;
     make_join(node, &formation->own);
     node_trace(node, SL_TRACE_PROPOSED, NULL, formation->n_candidates, 0, SL_OK);
     for (uint32_t i = 0; i < formation->n_candidates; i++) links_send_to(node, &formation->candidates[i], bytes, size);
@@ -356,20 +369,24 @@ static bool is_in_window(const struct sl_node *node, const uint32_t *chosen, uin
     return true;
 }
 
+enum { ROSTER_BASE = 512, JOIN_HEAD = 3 };              /* a ROSTER without its JOINs; what stands before each of them */
+
 /* A set in which nobody refuses anybody, all keys are distinct and all lie in one another's window: in candidate order, but who refuses others comes last, lest
  * the first of all keep out the rest. Returns its size without this node; chosen: candidate numbers. */
 static uint32_t choose_members(struct sl_node *node, uint32_t n_max, uint32_t chosen[SL_COHORT_MAX])
 {
     struct formation *formation = &node->formation;
-    struct sl_join joins[SL_MESH_COHORT_MAX];
+    struct sl_join joins[SL_COHORT_MAX];
     struct sl_envelope envelope;
-    uint32_t n = 0, places[SL_MESH_COHORT_MAX] = {formation->n_candidates};
+    uint32_t n = 0, places[SL_COHORT_MAX] = {formation->n_candidates};
+    size_t size = ROSTER_BASE + JOIN_HEAD + formation->join.size;
     if (join_open(node, formation->join.bytes, formation->join.size, formation->own.hash, false, &envelope, &joins[0]) != SL_OK) return 0;
 
     for (uint32_t i = 0; i < 2 * formation->n_candidates && n + 1 < n_max; i++) {
         uint32_t candidate = i % formation->n_candidates;
         const struct answer *given = &formation->answers[candidate];
         struct sl_join *join = &joins[n + 1];
+        if (size + JOIN_HEAD + given->size > node->cohort.roster_max) continue;
         if (!given->here || !is_in_window(node, chosen, n, candidate)) continue;
         if (join_open(node, given->bytes, given->size, formation->own.hash, false, &envelope, join) != SL_OK) continue;
         bool suits = (join->refused != 0) == (i >= formation->n_candidates);
@@ -377,6 +394,7 @@ static uint32_t choose_members(struct sl_node *node, uint32_t n_max, uint32_t ch
         if (!suits) continue;
         chosen[n++] = candidate;
         places[n] = candidate;
+        size += JOIN_HEAD + given->size;
     }
     return n;
 }

@@ -15,7 +15,9 @@ bool links_init(struct sl_node *node, struct sl_arena *arena)
     links->all = SL_TAKE(arena, struct link, links->n_max);
     links->waiting = SL_TAKE(arena, struct waiting, links->n_waiting_max);
     uint32_t shares = SHARES_BASE + SHARES_EACH * node->config.cohort_max_size;
+    uint32_t propose = PROPOSE_BASE + PROPOSE_EACH * formation_candidates(&node->config);
     links->waiting_size = shares > WAITING_MIN ? shares : WAITING_MIN;
+    if (propose > links->waiting_size) links->waiting_size = propose;
     bool done = links->all && links->waiting;
     for (uint32_t i = 0; i < links->n_waiting_max; i++) {
         uint8_t *bytes = SL_RESERVE(arena, uint8_t, links->waiting_size);

@@ -112,7 +112,7 @@ static bool prepare(struct sl_node *node, const struct sl_config *config, const 
     node->self = config->identity;
     node->dim = model->dim(&config->shape);
     node->k = node->dim ? sl_block_size(config->block_size, node->dim) : 0;
-    return node->dim > 0 && node->k > 0 && node->k <= SL_CHUNKS_MAX * SL_CHUNK_ELEMENTS && config->cohort_max_size <= SL_MESH_COHORT_MAX;
+    return node->dim > 0 && node->k > 0 && node->k <= SL_CHUNKS_MAX * SL_CHUNK_ELEMENTS && config->cohort_max_size <= SL_COHORT_MAX;
 }
 
 size_t sl_node_size(const struct sl_config *config, const struct sl_model *model)

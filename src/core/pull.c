@@ -10,19 +10,20 @@
  * aggregate it took part in; an aggregate counts only if it proves itself, holds the identity that was drawn, and shares no member with another that counts.
  */
 
-enum { DRAWS_PER_PULL = 3 };         /* identities asked in vain cost little, but not nothing */
-
 bool pull_init(struct sl_node *node, struct sl_arena *arena)
 {
     uint32_t n_slots = OWN_SLOTS + node->config.merge_pulls, n_max = node->config.cohort_max_size;
     struct aggregate *slots = SL_TAKE(arena, struct aggregate, n_slots);
-    bool done = slots != NULL;
+    node->pulls.n_drawn_max = node->config.merge_pulls * (n_max + DRAWS_PER_PULL) + n_max;       /* members of all that counts, and draws */
+    node->pulls.drawn = sl_arena_reserve(arena, node->pulls.n_drawn_max, 32, 1);
+    bool done = slots != NULL && node->pulls.drawn;
     for (uint32_t i = 0; i < n_slots; i++) {
         uint32_t body_max = PROPOSE_MAX + 1024 + n_max * (JOIN_MAX + 4 * 36 + 2 * 68);         /* JOINs, hashes of four LISTs, signatures of two bodies */
         uint8_t *body = SL_RESERVE(arena, uint8_t, body_max);
         uint8_t *bytes = SL_RESERVE(arena, uint8_t, (size_t)node->k * node->config.aggregate_bits / 8);
-        done &= body && bytes;
-        if (slots) slots[i] = (struct aggregate){.body = body, .body_max = body_max, .bytes = bytes};
+        uint8_t(*members)[32] = sl_arena_reserve(arena, n_max, 32, 1), (*roster)[32] = sl_arena_reserve(arena, n_max, 32, 1);
+        done &= body && bytes && members && roster;
+        if (slots) slots[i] = (struct aggregate){.members = members, .roster = roster, .body = body, .body_max = body_max, .bytes = bytes};
     }
     node->pulls.slots = slots;
     return done;
@@ -96,7 +97,7 @@ static void exclude(struct sl_node *node, const uint8_t id[32])
     struct pulls *pulls = &node->pulls;
     for (uint32_t i = 0; i < pulls->n_drawn; i++)
         if (sl_hash_equal(pulls->drawn[i], id)) return;
-    if (pulls->n_drawn < DRAWN_MAX) memcpy(pulls->drawn[pulls->n_drawn++], id, 32);
+    if (pulls->n_drawn < pulls->n_drawn_max) memcpy(pulls->drawn[pulls->n_drawn++], id, 32);
 }
 
 /* A roster that counts shares nobody with another one. */
@@ -110,7 +111,7 @@ static void draw(struct sl_node *node, struct pull *pull)
     struct pulls *pulls = &node->pulls;
     *pull = (struct pull){.state = PULL_IDLE};
     transfer_cancel(node, FETCH_AGGREGATE, (uint32_t)(pull - pulls->all));       /* late chunks of the old one must not fill the new one */
-    if (pulls->n_drawn >= DRAWN_MAX || pulls->n_asked >= DRAWS_PER_PULL * node->config.merge_pulls) return;
+    if (pulls->n_drawn >= pulls->n_drawn_max || pulls->n_asked >= DRAWS_PER_PULL * node->config.merge_pulls) return;
 
     const struct sl_view_peer *peer = sl_view_draw(&node->view, &node->draw, (const uint8_t(*)[32])pulls->drawn, pulls->n_drawn);
     if (!peer) return;
@@ -250,7 +251,7 @@ static int open_lists(const struct sl_node *node, struct proof *proof, uint64_t 
     if (proof->body.n_lists != n_lists) return SL_ERROR_MISMATCH;
 
     memcpy(proof->list_hash, proof->cohort_id, 32);
-    *last = ((uint64_t)1 << proof->roster.n_joins) - 1;
+    *last = sl_first_bits(proof->roster.n_joins);
     for (uint32_t i = 0; i < n_lists; i++) {
         struct sl_list list;
         int error = sl_read_list_body(proof->body.lists[i], proof->body.list_sizes[i], &list);
@@ -352,7 +353,7 @@ static bool check_silent_joins(struct sl_node *node, const struct proof *proof, 
  */
 static int check_proof(struct sl_node *node, const struct proof *proof, struct aggregate *out)
 {
-    uint8_t keys[SL_MESH_COHORT_MAX][32], confirm[64];
+    uint8_t keys[SL_COHORT_MAX][32], confirm[64];
     int error = check_members(node, proof, out, keys);
     if (error != SL_OK) return error;
 

@@ -81,8 +81,8 @@ static int check_joins(struct sl_node *node, const struct sl_roster *roster, con
 {
     struct formation *formation = &node->formation;
     struct cohort *cohort = &node->cohort;
-    struct sl_join joins[SL_MESH_COHORT_MAX];
-    uint32_t places[SL_MESH_COHORT_MAX];
+    struct sl_join joins[SL_COHORT_MAX];
+    uint32_t places[SL_COHORT_MAX];
     cohort->own = cohort->initiator = UINT32_MAX;
 
     for (uint32_t i = 0; i < roster->n_joins; i++) {

@@ -24,7 +24,7 @@ struct sl_census {
     uint8_t (*heard)[32];                /* PROOFS_MAX hashes of proofs */
     uint32_t n_heard;
     uint64_t n_false_proofs, n_bad_proofs;
-    uint64_t n_rosters[SL_MESH_COHORT_MAX + 1], n_outnumbered;       /* by size */
+    uint64_t n_rosters[SL_COHORT_MAX + 1], n_outnumbered;       /* by size */
 };
 
 static bool is_liar(const struct sl_census *census, uint32_t node)
@@ -181,7 +181,7 @@ void sl_census_figures(const struct sl_census *census, struct sl_census_figures 
         for (uint32_t kind = 0; kind < SL_CENSUS_KINDS; kind++) out->proofs[kind] += census->proven[i] >> kind & 1;
 
     double expected = 0;
-    for (uint32_t c = 3; c <= SL_MESH_COHORT_MAX; c++) {
+    for (uint32_t c = 3; c <= SL_COHORT_MAX; c++) {
         out->n_rosters += census->n_rosters[c];
         expected += (double)census->n_rosters[c] * chance(census->n_nodes, census->n_liars, c);
     }

@@ -17,7 +17,7 @@ static bool hears_other_story(struct sl_liar *liar, uint32_t link)
 static bool shorten_list(const struct sl_liar *liar, struct sl_list *list)
 {
     uint32_t own = liar_cohort(liar)->own, at = list->n_hashes;
-    for (uint32_t i = SL_MESH_COHORT_MAX; i-- > 0;) {
+    for (uint32_t i = SL_COHORT_MAX; i-- > 0;) {
         if (!(list->members >> i & 1)) continue;
         at--;
         if (i == own) continue;

@@ -10,8 +10,8 @@
 /* What is held of the own SHARES or AUDIT besides its bytes. */
 static void read_again(struct sl_session *session, const struct sl_envelope *envelope)
 {
-    if (envelope->type == SL_MESSAGE_SHARES) sl_read_shares(envelope, &session->shares[session->own]);
-    if (envelope->type == SL_MESSAGE_AUDIT) sl_read_audit(envelope, &session->audits[session->own]);
+    if (envelope->type == SL_MESSAGE_SHARES) session_keep_shares(session, session->own, envelope);
+    if (envelope->type == SL_MESSAGE_AUDIT) session_keep_audit(session, session->own, envelope);
 }
 
 static bool replace(struct sl_liar *liar, uint32_t step, const uint8_t *bytes, size_t size)

@@ -41,7 +41,7 @@ VANISH(result, SL_STEP_RESULT, "RESULT");
 
 /* ---- late-commit ---- */
 
-enum { HELD_BACK_MAX = SL_MESH_COHORT_MAX * 2, COMMIT_MAX = 256 };
+enum { HELD_BACK_MAX = SL_COHORT_MAX * 2, COMMIT_MAX = 256 };
 
 struct held_back { uint32_t n; struct { uint32_t link, size; uint8_t bytes[COMMIT_MAX]; } all[HELD_BACK_MAX]; bool has_heard; uint64_t epoch; };
 

@@ -41,13 +41,13 @@ static bool frame(struct sl_liar *liar, const struct sl_envelope *envelope, stru
 {
     struct sl_audit audit;
     const struct cohort *cohort = liar_cohort(liar);
-    uint32_t mask = ring_mask(liar), victim = SL_MESH_COHORT_MAX;
+    uint32_t mask = ring_mask(liar), victim = SL_COHORT_MAX;
     if (!cohort || envelope->type != SL_MESSAGE_AUDIT || sl_read_audit(envelope, &audit) != SL_OK) return false;
 
     struct sl_rng rng = liar_rng(liar, "victim");
     for (uint32_t j = 0, n = 0; j < cohort->n_members; j++)
         if (audit.partners >> j & 1 && sl_rng_below(&rng, ++n) == 0) victim = j;
-    if (victim == SL_MESH_COHORT_MAX) return false;
+    if (victim == SL_COHORT_MAX) return false;
 
     audit.pair[victim][0] = (audit.pair[victim][0] + FRAME) & mask;
     audit.input[0] = (audit.input[0] + (victim > cohort->own ? -FRAME : FRAME)) & mask;

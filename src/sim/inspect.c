@@ -9,7 +9,7 @@
 static void compare(struct sl_sim *sim, const struct sl_sim_node *node, const struct aggregate *slot, float *mean, float *ref)
 {
     const struct cohort *cohort = &node->core->cohort;
-    uint32_t members[SL_MESH_COHORT_MAX];
+    uint32_t members[SL_COHORT_MAX];
     for (uint32_t i = 0; i < slot->n_members; i++) {
         members[i] = sl_sim_find(sim, slot->members[i]);
         if (members[i] == UINT32_MAX) {

@@ -15,7 +15,7 @@
  * end of the body; unsigned types carry an empty bin. `cohort` is zero in PROPOSE and outside cohorts, H(PROPOSE) in JOIN, ROSTER and
  * RELEASED, the cohort id afterwards. Everything is checked before the body is decoded.
  */
-enum { SL_PROTOCOL_VERSION = 1 };
+enum { SL_PROTOCOL_VERSION = 2 };
 
 enum sl_message_type {
 #define X(name, number, is_signed, size_max, help) SL_MESSAGE_##name = number,

@@ -7,7 +7,7 @@
 #include "base/hash.h"
 #include "wire/body.h"
 
-enum { ADDRESSES_MAX = sizeof ((struct sl_advert *)0)->addresses / SL_ADDRESS_MAX };
+enum { ADDRESSES_MAX = sizeof ((struct sl_advert *)0)->addresses / SL_ADDRESS_MAX, UNIT_MAX = 2 };
 
 struct sl_reader sl_body_reader(const struct sl_envelope *envelope, enum sl_message_type type, uint32_t n_items)
 {
@@ -111,7 +111,7 @@ void sl_write_hello(struct sl_writer *writer, const struct sl_hello *body)
 
 int sl_read_advert(const struct sl_envelope *envelope, struct sl_advert *out)
 {
-    struct sl_reader reader = sl_body_reader(envelope, SL_MESSAGE_ADVERT, 7);
+    struct sl_reader reader = sl_body_reader(envelope, SL_MESSAGE_ADVERT, 10);
     out->sequence = sl_read_uint(&reader, UINT64_MAX);
     out->ttl_s = (uint32_t)sl_read_uint(&reader, SL_ADVERT_TTL_MAX_S);
     sl_read_copy(&reader, out->sign_public, 32);
@@ -126,14 +126,19 @@ int sl_read_advert(const struct sl_envelope *envelope, struct sl_advert *out)
     }
     read_name(&reader, out->name);
     out->certificate = sl_read_bin(&reader, SL_CERTIFICATE_MAX, &out->certificate_size);
-    return sl_body_finish(&reader, complete && out->ttl_s > 0);
+    out->unit = (uint32_t)sl_read_uint(&reader, UNIT_MAX);
+    out->ledger_records = sl_read_uint(&reader, UINT64_MAX);
+    sl_read_copy(&reader, out->ledger_head, 32);
+
+    bool has_ledger = out->ledger_records > 0 || sl_hash_is_zero(out->ledger_head);
+    return sl_body_finish(&reader, complete && has_ledger && out->ttl_s > 0);
 }
 
 void sl_write_advert(struct sl_writer *writer, const struct sl_advert *body)
 {
     assert(body->n_addresses <= ADDRESSES_MAX);
 
-    sl_write_array(writer, 7);
+    sl_write_array(writer, 10);
     sl_write_uint(writer, body->sequence);
     sl_write_uint(writer, body->ttl_s);
     sl_write_bin(writer, body->sign_public, 32);
@@ -142,6 +147,9 @@ void sl_write_advert(struct sl_writer *writer, const struct sl_advert *body)
     for (uint32_t i = 0; i < body->n_addresses; i++) write_address(writer, body->addresses[i]);
     sl_write_bin(writer, body->name, strnlen(body->name, SL_NAME_MAX - 1));
     sl_write_bin(writer, body->certificate, body->certificate_size);
+    sl_write_uint(writer, body->unit);
+    sl_write_uint(writer, body->ledger_records);
+    sl_write_bin(writer, body->ledger_head, 32);
 }
 
 int sl_read_view_pull(const struct sl_envelope *envelope, struct sl_view_pull *out)
@@ -189,9 +197,24 @@ void sl_write_ping(struct sl_writer *writer, const struct sl_ping *body)
     sl_write_uint(writer, body->nonce);
 }
 
+/* A power of two that is a normal double: no sign, no fraction, neither zero nor infinite. */
+static bool is_power_of_two(uint64_t bits)
+{
+    uint64_t exponent = bits >> 52, fraction = bits & ((UINT64_C(1) << 52) - 1);
+    return exponent > 0 && exponent < 0x7ff && fraction == 0;
+}
+
+/* Unit node shares within its clip norm, one in its own measure, and adds noise; the others say neither. */
+static bool fits_unit(const struct sl_propose *propose)
+{
+    if (propose->unit != UNIT_MAX) return propose->clip_bits == 0 && propose->sigma2 == 0;
+
+    return is_power_of_two(propose->clip_bits) && propose->sigma2 > 0 && propose->ring_bits == 32 && propose->radius_q == 65536;
+}
+
 int sl_read_propose(const struct sl_envelope *envelope, struct sl_propose *out)
 {
-    struct sl_reader reader = sl_body_reader(envelope, SL_MESSAGE_PROPOSE, 7);
+    struct sl_reader reader = sl_body_reader(envelope, SL_MESSAGE_PROPOSE, 10);
     sl_read_copy(&reader, out->nonce, 32);
     out->n_candidates = sl_body_read_hashes(&reader, SL_CANDIDATES_MAX, out->candidates);
     out->aim = (uint32_t)sl_read_uint(&reader, SL_COHORT_MAX);
@@ -199,8 +222,11 @@ int sl_read_propose(const struct sl_envelope *envelope, struct sl_propose *out)
     sl_read_copy(&reader, out->ref_root, 32);
     out->ref_exponent = (int32_t)sl_read_int(&reader, -15, 30);
     out->radius_q = (uint32_t)sl_read_uint(&reader, UINT32_MAX);
+    out->unit = (uint32_t)sl_read_uint(&reader, UNIT_MAX);
+    out->clip_bits = sl_read_uint(&reader, UINT64_MAX);
+    out->sigma2 = sl_read_uint(&reader, UINT64_MAX);
 
-    bool holds = out->n_candidates > 0 && out->aim >= 3 && (out->ring_bits == 16 || out->ring_bits == 32) && out->radius_q > 0;
+    bool holds = out->n_candidates > 0 && out->aim >= 3 && (out->ring_bits == 16 || out->ring_bits == 32) && out->radius_q > 0 && fits_unit(out);
     return sl_body_finish(&reader, holds && distinct(out->n_candidates, out->candidates));
 }
 
@@ -208,7 +234,7 @@ void sl_write_propose(struct sl_writer *writer, const struct sl_propose *body)
 {
     assert(body->n_candidates <= SL_CANDIDATES_MAX);
 
-    sl_write_array(writer, 7);
+    sl_write_array(writer, 10);
     sl_write_bin(writer, body->nonce, 32);
     sl_body_write_hashes(writer, body->n_candidates, body->candidates);
     sl_write_uint(writer, body->aim);
@@ -216,6 +242,9 @@ void sl_write_propose(struct sl_writer *writer, const struct sl_propose *body)
     sl_write_bin(writer, body->ref_root, 32);
     sl_write_int(writer, body->ref_exponent);
     sl_write_uint(writer, body->radius_q);
+    sl_write_uint(writer, body->unit);
+    sl_write_uint(writer, body->clip_bits);
+    sl_write_uint(writer, body->sigma2);
 }
 
 int sl_read_join(const struct sl_envelope *envelope, struct sl_join *out)
@@ -228,7 +257,7 @@ int sl_read_join(const struct sl_envelope *envelope, struct sl_join *out)
     sl_read_copy(&reader, out->box_public, 32);
     sl_read_copy(&reader, out->nonce, 32);
     out->certificate = sl_read_bin(&reader, SL_CERTIFICATE_MAX, &out->certificate_size);
-    out->refused = (uint32_t)sl_read_uint(&reader, UINT32_MAX);
+    out->refused = sl_read_uint(&reader, UINT64_MAX);
     return sl_reader_finish(&reader);
 }
 

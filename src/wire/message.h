@@ -37,6 +37,9 @@ struct sl_advert {
     char name[SL_NAME_MAX];                  /* for people; at most 32 bytes of anything but zero: whoever shows it cleans it */
     const uint8_t *certificate;
     size_t certificate_size;                 /* <= SL_CERTIFICATE_MAX */
+    uint32_t unit;                           /* of privacy: 0 off, 1 record, 2 node (src/privacy/budget.h) */
+    uint64_t ledger_records;                 /* in the author's privacy ledger; 0: it keeps none, and then ledger_head is zero */
+    uint8_t ledger_head[32];                 /* hash of the last of them: an author whose ledger was set back contradicts itself */
 };
 
 struct sl_view_pull { uint32_t n_wanted; };  /* 1 .. SL_ADVERTS_MAX */
@@ -56,7 +59,10 @@ struct sl_propose {
     uint32_t ring_bits;                      /* 16 or 32 */
     uint8_t ref_root[32];                    /* Merkle root of the reference vector, int16 */
     int32_t ref_exponent;                    /* ref[j] = integer * 2^-exponent, -15 .. 30 */
-    uint32_t radius_q;                       /* sharing radius in 1/65536, > 0 */
+    uint32_t radius_q;                       /* sharing radius in 1/65536, > 0; in unit node 65536: one clip norm */
+    uint32_t unit;                           /* of privacy: 0 off, 1 record, 2 node, which needs ring_bits 32 */
+    uint64_t clip_bits;                      /* unit node: the clip norm, a power of two, by the bits of an IEEE 754 double; 0 elsewhere */
+    uint64_t sigma2;                         /* unit node: variance of a member's share of the noise, > 0; 0 elsewhere */
 };
 
 struct sl_join {
@@ -66,7 +72,7 @@ struct sl_join {
     uint8_t nonce[32];
     const uint8_t *certificate;
     size_t certificate_size;
-    uint32_t refused;                        /* bit i: refuses candidate i of the PROPOSE */
+    uint64_t refused;                        /* bit i: refuses candidate i of the PROPOSE */
 };
 
 struct sl_roster {
@@ -90,8 +96,8 @@ struct sl_dealt {                            /* what a dealer says of one member
 
 struct sl_shares {
     uint8_t self_hash[32], nonce_hash[32];   /* of the self-mask seed b_i and of the audit nonce a_i */
-    uint32_t n_members;                      /* of the roster, 1 .. SL_MESH_COHORT_MAX */
-    struct sl_dealt dealt[SL_MESH_COHORT_MAX];
+    uint32_t n_members;                      /* of the roster, 1 .. SL_COHORT_MAX */
+    struct sl_dealt dealt[SL_COHORT_MAX];
 };
 
 struct sl_list {
@@ -113,7 +119,7 @@ struct sl_audit {
     uint32_t input[SL_SKETCH_ROWS_MAX];      /* A z_i; numbers are ring elements, four bytes little endian each */
     uint32_t self[SL_SKETCH_ROWS_MAX];       /* A PRG(b_i) */
     uint64_t partners;                       /* bit j: pair[j] is there (an empty bin elsewhere) */
-    uint32_t pair[SL_MESH_COHORT_MAX][SL_SKETCH_ROWS_MAX];      /* A PRG(s_ij), without its sign */
+    uint32_t pair[SL_COHORT_MAX][SL_SKETCH_ROWS_MAX];      /* A PRG(s_ij), without its sign */
 };
 
 struct sl_confirm { uint8_t chain[32]; };
@@ -121,7 +127,7 @@ struct sl_confirm { uint8_t chain[32]; };
 struct sl_unmask {
     uint8_t chain[32];
     uint32_t n_members;                      /* of the roster */
-    const uint8_t *shares[SL_MESH_COHORT_MAX];       /* 32 bytes: of b_j for j in U, of the mask secret for j in V outside U; NULL: none */
+    const uint8_t *shares[SL_COHORT_MAX];       /* 32 bytes: of b_j for j in U, of the mask secret for j in V outside U; NULL: none */
 };
 
 enum sl_reveal_kind {
@@ -131,7 +137,7 @@ enum sl_reveal_kind {
     SL_REVEAL_PAIR_SEED                      /* s_ij with member `index`: our audits differ on it */
 };
 
-struct sl_reveal { uint32_t kind, index; uint8_t secret[32]; };      /* index < SL_MESH_COHORT_MAX */
+struct sl_reveal { uint32_t kind, index; uint8_t secret[32]; };      /* index < SL_COHORT_MAX */
 
 struct sl_result {
     uint8_t chain[32];
@@ -155,7 +161,7 @@ struct sl_aggregate {
     struct sl_signatures results;
 };
 
-enum { SL_EVIDENCE_MESSAGES_MAX = 3, SL_EVIDENCE_SECRETS_MAX = SL_MESH_COHORT_MAX };
+enum { SL_EVIDENCE_MESSAGES_MAX = 3, SL_EVIDENCE_SECRETS_MAX = SL_COHORT_MAX };
 
 struct sl_evidence {                         /* what it proves: cohort/evidence.h */
     uint32_t kind;                           /* 1 .. 15 */

@@ -45,7 +45,7 @@ int sl_read_shares(const struct sl_envelope *envelope, struct sl_shares *out)
     struct sl_reader reader = sl_body_reader(envelope, SL_MESSAGE_SHARES, 3);
     sl_read_copy(&reader, out->self_hash, 32);
     sl_read_copy(&reader, out->nonce_hash, 32);
-    out->n_members = sl_read_array(&reader, SL_MESH_COHORT_MAX);
+    out->n_members = sl_read_array(&reader, SL_COHORT_MAX);
     bool holds = out->n_members > 0;
     for (uint32_t i = 0; i < out->n_members; i++) holds = read_dealt(&reader, &out->dealt[i]) && holds;
     return sl_body_finish(&reader, holds);
@@ -53,7 +53,7 @@ int sl_read_shares(const struct sl_envelope *envelope, struct sl_shares *out)
 
 void sl_write_shares(struct sl_writer *writer, const struct sl_shares *body)
 {
-    assert(body->n_members <= SL_MESH_COHORT_MAX);
+    assert(body->n_members <= SL_COHORT_MAX);
 
     sl_write_array(writer, 3);
     sl_write_bin(writer, body->self_hash, 32);
@@ -137,7 +137,7 @@ int sl_read_audit(const struct sl_envelope *envelope, struct sl_audit *out)
     decode_rows(input, out->rows, out->input);
     decode_rows(sl_read_bin_of(&reader, size), out->rows, out->self);
 
-    out->n_members = sl_read_array(&reader, SL_MESH_COHORT_MAX);
+    out->n_members = sl_read_array(&reader, SL_COHORT_MAX);
     out->partners = 0;
     for (uint32_t i = 0; i < out->n_members; i++) {
         const uint8_t *pair = sl_body_read_optional(&reader, size);
@@ -149,7 +149,7 @@ int sl_read_audit(const struct sl_envelope *envelope, struct sl_audit *out)
 
 void sl_write_audit(struct sl_writer *writer, const struct sl_audit *body)
 {
-    assert(body->rows <= SL_SKETCH_ROWS_MAX && body->n_members <= SL_MESH_COHORT_MAX);
+    assert(body->rows <= SL_SKETCH_ROWS_MAX && body->n_members <= SL_COHORT_MAX);
 
     sl_write_array(writer, 4);
     sl_write_bin(writer, body->chain, 32);
@@ -179,14 +179,14 @@ int sl_read_unmask(const struct sl_envelope *envelope, struct sl_unmask *out)
 {
     struct sl_reader reader = sl_body_reader(envelope, SL_MESSAGE_UNMASK, 2);
     sl_read_copy(&reader, out->chain, 32);
-    out->n_members = sl_read_array(&reader, SL_MESH_COHORT_MAX);
+    out->n_members = sl_read_array(&reader, SL_COHORT_MAX);
     for (uint32_t i = 0; i < out->n_members; i++) out->shares[i] = sl_body_read_optional(&reader, 32);
     return sl_body_finish(&reader, out->n_members > 0);
 }
 
 void sl_write_unmask(struct sl_writer *writer, const struct sl_unmask *body)
 {
-    assert(body->n_members <= SL_MESH_COHORT_MAX);
+    assert(body->n_members <= SL_COHORT_MAX);
 
     sl_write_array(writer, 2);
     sl_write_bin(writer, body->chain, 32);
@@ -198,7 +198,7 @@ int sl_read_reveal(const struct sl_envelope *envelope, struct sl_reveal *out)
 {
     struct sl_reader reader = sl_body_reader(envelope, SL_MESSAGE_REVEAL, 3);
     out->kind = (uint32_t)sl_read_uint(&reader, SL_REVEAL_PAIR_SEED);
-    out->index = (uint32_t)sl_read_uint(&reader, SL_MESH_COHORT_MAX - 1);
+    out->index = (uint32_t)sl_read_uint(&reader, SL_COHORT_MAX - 1);
     sl_read_copy(&reader, out->secret, 32);
     return sl_body_finish(&reader, out->kind >= SL_REVEAL_BOX_KEY);
 }
@@ -288,7 +288,7 @@ int sl_read_evidence(const struct sl_envelope *envelope, struct sl_evidence *out
     out->n_secrets = sl_read_array(&reader, SL_EVIDENCE_SECRETS_MAX);
     for (uint32_t i = 0; i < out->n_secrets; i++) {
         sl_read_array_of(&reader, 2);
-        out->secrets[i].index = (uint32_t)sl_read_uint(&reader, SL_MESH_COHORT_MAX - 1);
+        out->secrets[i].index = (uint32_t)sl_read_uint(&reader, SL_COHORT_MAX - 1);
         sl_read_copy(&reader, out->secrets[i].secret, 32);
     }
     return sl_body_finish(&reader, out->kind > 0 && out->n_messages > 0);

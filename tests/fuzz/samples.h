@@ -54,8 +54,8 @@ static inline size_t sample_certificate(const uint8_t subject[32], bool guest, u
 /* n bytes of `byte`; one pool a byte, so that pointers to several of them may be held at once. */
 static inline const uint8_t *sample_bytes(uint8_t byte)
 {
-    static uint8_t pool[16][4 * SL_CHUNK_ELEMENTS];
-    uint8_t *bytes = pool[byte & 15];
+    static uint8_t pool[64][4 * SL_CHUNK_ELEMENTS];
+    uint8_t *bytes = pool[byte & 63];
     memset(bytes, byte, sizeof pool[0]);
     return bytes;
 }
@@ -83,6 +83,9 @@ static inline struct sl_advert sample_advert(enum sample kind)
     memset(body.transport_public, 0xa2, 32);
     for (uint32_t i = 0; i < body.n_addresses; i++) sample_address(kind, body.addresses[i]);
     if (large) memset(body.name, 0xff, SL_NAME_MAX - 1);
+    body.unit = large ? 2 : 0;
+    body.ledger_records = large ? UINT64_MAX : 0;
+    if (large) memset(body.ledger_head, 0xa4, 32);
     return body;
 }
 
@@ -107,12 +110,14 @@ static inline struct sl_ping sample_ping(enum sample kind)
     return (struct sl_ping){kind == SAMPLE_LARGE ? UINT64_MAX : 0};
 }
 
+/* SMALL: unit off. LARGE: unit node with a clip norm of one half. */
 static inline struct sl_propose sample_propose(enum sample kind)
 {
     bool large = kind == SAMPLE_LARGE;
     struct sl_propose body = {
         .n_candidates = large ? SL_CANDIDATES_MAX : 1, .aim = large ? SL_COHORT_MAX : 3, .ring_bits = large ? 32 : 16,
-        .ref_exponent = large ? 30 : -15, .radius_q = large ? UINT32_MAX : 1,
+        .ref_exponent = large ? 30 : -15, .radius_q = large ? 65536 : 1, .unit = large ? 2 : 0, .clip_bits = large ? UINT64_C(0x3fe0000000000000) : 0,
+        .sigma2 = large ? UINT64_MAX : 0,
     };
     memset(body.nonce, 0xa1, 32);
     for (uint32_t i = 0; i < body.n_candidates; i++) memset(body.candidates[i], (int)(0xb0 + i), 32);
@@ -123,7 +128,7 @@ static inline struct sl_propose sample_propose(enum sample kind)
 static inline struct sl_join sample_join(enum sample kind)
 {
     bool large = kind == SAMPLE_LARGE;
-    struct sl_join body = {.certificate = sample_bytes(0xa6), .certificate_size = large ? SL_CERTIFICATE_MAX : 0, .refused = large ? UINT32_MAX : 0};
+    struct sl_join body = {.certificate = sample_bytes(0xa6), .certificate_size = large ? SL_CERTIFICATE_MAX : 0, .refused = large ? UINT64_MAX : 0};
     memset(body.sign_public, 0xa1, 32);
     memset(body.transport_public, 0xa2, 32);
     sample_address(kind, body.address);
@@ -150,10 +155,10 @@ static inline struct sl_refuse sample_refuse(enum sample kind)
     return (struct sl_refuse){kind == SAMPLE_LARGE ? 255 : 0};
 }
 
-/* SMALL: the own item alone. LARGE: fifteen partners before it. */
+/* SMALL: the own item alone. LARGE: 63 partners before it. */
 static inline struct sl_shares sample_shares(enum sample kind)
 {
-    struct sl_shares body = {.n_members = kind == SAMPLE_LARGE ? SL_MESH_COHORT_MAX : 1};
+    struct sl_shares body = {.n_members = kind == SAMPLE_LARGE ? SL_COHORT_MAX : 1};
     memset(body.self_hash, 0xa1, 32);
     memset(body.nonce_hash, 0xa2, 32);
     for (uint32_t i = 0; i < body.n_members; i++) {
@@ -195,11 +200,11 @@ static inline struct sl_open sample_open(enum sample kind)
     return body;
 }
 
-/* SMALL: one row, nobody but the sender. LARGE: all rows, fifteen partners. */
+/* SMALL: one row, nobody but the sender. LARGE: all rows, 63 partners. */
 static inline struct sl_audit sample_audit(enum sample kind)
 {
     bool large = kind == SAMPLE_LARGE;
-    struct sl_audit body = {.rows = large ? SL_SKETCH_ROWS_MAX : 1, .n_members = large ? SL_MESH_COHORT_MAX : 1, .partners = large ? 0xfffe : 0};
+    struct sl_audit body = {.rows = large ? SL_SKETCH_ROWS_MAX : 1, .n_members = large ? SL_COHORT_MAX : 1, .partners = large ? UINT64_MAX - 1 : 0};
     memset(body.chain, 0xa1, 32);
     for (uint32_t row = 0; row < body.rows; row++) {
         body.input[row] = 0xdddddda2;
@@ -218,7 +223,7 @@ static inline struct sl_confirm sample_confirm(enum sample kind)
 
 static inline struct sl_unmask sample_unmask(enum sample kind)
 {
-    struct sl_unmask body = {.n_members = kind == SAMPLE_LARGE ? SL_MESH_COHORT_MAX : 1};
+    struct sl_unmask body = {.n_members = kind == SAMPLE_LARGE ? SL_COHORT_MAX : 1};
     memset(body.chain, 0xa1, 32);
     for (uint32_t i = 1; i < body.n_members; i++) body.shares[i] = sample_bytes((uint8_t)(0xb0 + i));
     return body;
@@ -227,7 +232,7 @@ static inline struct sl_unmask sample_unmask(enum sample kind)
 static inline struct sl_reveal sample_reveal(enum sample kind)
 {
     bool large = kind == SAMPLE_LARGE;
-    struct sl_reveal body = {.kind = large ? SL_REVEAL_PAIR_SEED : SL_REVEAL_BOX_KEY, .index = large ? SL_MESH_COHORT_MAX - 1 : 0};
+    struct sl_reveal body = {.kind = large ? SL_REVEAL_PAIR_SEED : SL_REVEAL_BOX_KEY, .index = large ? SL_COHORT_MAX - 1 : 0};
     memset(body.secret, 0xa1, 32);
     return body;
 }
@@ -253,13 +258,13 @@ static inline struct sl_aggregate sample_aggregate(enum sample kind)
 {
     bool large = kind == SAMPLE_LARGE;
     struct sl_aggregate body = {
-        .propose = sample_bytes(0xa1), .propose_size = large ? 2048 : 0, .roster = sample_bytes(0xa2), .roster_size = large ? 32768 : 0,
+        .propose = sample_bytes(0xa1), .propose_size = large ? 3072 : 0, .roster = sample_bytes(0xa2), .roster_size = large ? 50176 : 0,
         .n_lists = large ? 4 : 3, .confirms = sample_signatures(kind), .result = sample_bytes(0xa5), .result_size = large ? 512 : 0,
         .results = sample_signatures(kind),
     };
     for (uint32_t i = 0; i < body.n_lists; i++) {
         body.lists[i] = sample_bytes((uint8_t)(0xaa + i));
-        body.list_sizes[i] = large ? 4096 : 0;
+        body.list_sizes[i] = large ? 2560 : 0;
     }
     return body;
 }

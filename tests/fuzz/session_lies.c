@@ -44,7 +44,7 @@ static void change_shares(const struct world *world, struct sl_shares *body, uin
     case 5: dealt->mask_share_hash[0] ^= 1; break;
     case 6: body->self_hash[0] ^= 1; break;
     case 7: body->nonce_hash[0] ^= 1; break;
-    case 8: body->n_members = 1 + place % SL_MESH_COHORT_MAX; break;
+    case 8: body->n_members = 1 + place % SL_COHORT_MAX; break;
     }
 }
 

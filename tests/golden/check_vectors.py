@@ -83,7 +83,7 @@ def trees():
 def bodies():
     """(type, cohort, body) of the messages, in tests/golden/vectors_messages.c's order."""
     zeros, proposed, cohort = bytes(32), fixed(31), fixed(2)
-    yield 'PROPOSE', zeros, [fixed(20), [fixed(21), fixed(22), fixed(23)], 4, 16, fixed(24), -12, 524288]
+    yield 'PROPOSE', zeros, [fixed(20), [fixed(21), fixed(22), fixed(23)], 4, 16, fixed(24), -12, 524288, 1, 0, 0]
     join = [fixed(25), fixed(26), b'127.0.0.1:7400', fixed(27), fixed(28), fixed(29), fixed(30, 3), 300]
     yield 'JOIN', proposed, join
     yield 'ROSTER', proposed, [[say('JOIN', proposed, join)] * 2]

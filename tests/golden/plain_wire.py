@@ -59,7 +59,7 @@ def pack_integer(number):
 
 
 def message(kind, body, sign_seed, network, cohort, sender, epoch):
-    head = b'\x98' + b''.join(pack(item) for item in (1, TYPES[kind], network, epoch, cohort, sender))
+    head = b'\x98' + b''.join(pack(item) for item in (2, TYPES[kind], network, epoch, cohort, sender))
     signed = head + pack(body)
     return signed + pack(b'' if kind in UNSIGNED else crypto.ed25519_sign(sign_seed, labelled('message', signed)))
 

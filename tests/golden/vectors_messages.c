@@ -44,7 +44,7 @@ static void copy(uint32_t n, uint8_t out[32])
 static void print_forming(void)
 {
     static const uint8_t zeros[32];
-    struct sl_propose propose = {.n_candidates = 3, .aim = 4, .ring_bits = 16, .ref_exponent = -12, .radius_q = 524288};
+    struct sl_propose propose = {.n_candidates = 3, .aim = 4, .ring_bits = 16, .ref_exponent = -12, .radius_q = 524288, .unit = 1};
     copy(20, propose.nonce);
     for (uint32_t i = 0; i < 3; i++) copy(21 + i, propose.candidates[i]);
     copy(24, propose.ref_root);

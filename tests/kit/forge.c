@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bits.h"
 #include "privacy/mask.h"
 #include "share/quantise.h"
 #include "starling/error.h"
@@ -67,7 +68,7 @@ struct forged *forge_new(struct stage *stage, uint32_t initiator, const uint32_t
     forged->mean = calloc(dim, 4);
     assert(forged->ref && forged->sum && forged->mean);
     forged->n_lists = dim >= SL_AUDIT_DIM_MIN ? 4 : 3;
-    for (uint32_t i = 0; i < forged->n_lists; i++) forged->sets[i] = ((uint64_t)1 << n_members) - 1;
+    for (uint32_t i = 0; i < forged->n_lists; i++) forged->sets[i] = sl_first_bits(n_members);
     struct sl_rng rng = rng_of(forged, "propose", initiator);
     sl_rng_bytes(&rng, forged->propose.nonce, 32);
     forged->propose.aim = 4;

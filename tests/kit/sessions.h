@@ -20,7 +20,7 @@
  *     ... sessions->members[0].session, sessions_sum_is_right(sessions, 0) ...
  *     sessions_free(sessions);
  */
-enum { SESSIONS_MAX = SL_MESH_COHORT_MAX, SESSIONS_RULES_MAX = 32, SESSIONS_EPOCH = 7, SESSIONS_ANY = 254, SESSIONS_VECTOR = 200 };
+enum { SESSIONS_MAX = SL_COHORT_MAX, SESSIONS_RULES_MAX = 32, SESSIONS_EPOCH = 7, SESSIONS_ANY = 254, SESSIONS_VECTOR = 200 };
 
 struct sessions;
 

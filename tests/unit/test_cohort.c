@@ -433,7 +433,7 @@ Test(cohort, nothing_is_left_in_memory_of_a_node_that_is_finished)
 
 /* ---- real cores only; the simulator compares every aggregate with the plain mean of its members ---- */
 
-struct collected { uint32_t n_aggregates, n_void, sizes[SL_MESH_COHORT_MAX + 1]; };
+struct collected { uint32_t n_aggregates, n_void, sizes[SL_COHORT_MAX + 1]; };
 
 static void collect(void *context, uint32_t node, uint64_t now_us, const struct sl_trace_event *event)
 {

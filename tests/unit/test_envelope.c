@@ -189,7 +189,7 @@ Test(envelope, holds_every_type_to_its_size)
         };
         bool is_signed = rows[type];
         for (uint32_t over = 0; over <= 1; over++) {
-            struct sl_writer writer = begin_by_hand(8, 1, type);
+            struct sl_writer writer = begin_by_hand(8, SL_PROTOCOL_VERSION, type);
             size_t rest = size_max[type] + over - writer.size - (is_signed ? 66 : 2);
             sl_write_array(&writer, 1);
             sl_write_bin(&writer, filler, rest - 1 - (rest - 3 < 256 ? 2 : rest - 4 < 65536 ? 3 : 5));
@@ -211,7 +211,7 @@ Test(envelope, refuses_a_frame_over_the_limit_before_it_looks_inside)
 
 Test(envelope, refuses_another_version_even_in_another_shape)
 {
-    struct sl_writer writer = begin_by_hand(8, 2, SL_MESSAGE_RELEASED);
+    struct sl_writer writer = begin_by_hand(8, SL_PROTOCOL_VERSION + 1, SL_MESSAGE_RELEASED);
     sl_write_released(&writer);
     cr_assert_eq(open_error(message, seal_by_hand(&writer)), SL_ERROR_BAD_VERSION);
 
@@ -219,12 +219,12 @@ Test(envelope, refuses_another_version_even_in_another_shape)
     sl_write_released(&writer);
     cr_assert_eq(open_error(message, seal_by_hand(&writer)), SL_ERROR_BAD_VERSION);
 
-    writer = begin_by_hand(9, 2, SL_MESSAGE_RELEASED);
+    writer = begin_by_hand(9, SL_PROTOCOL_VERSION + 1, SL_MESSAGE_RELEASED);
     sl_write_released(&writer);
     sl_write_uint(&writer, 1);
     cr_assert_eq(open_error(message, seal_by_hand(&writer)), SL_ERROR_BAD_VERSION);
 
-    writer = begin_by_hand(9, 1, SL_MESSAGE_RELEASED);
+    writer = begin_by_hand(9, SL_PROTOCOL_VERSION, SL_MESSAGE_RELEASED);
     sl_write_released(&writer);
     sl_write_uint(&writer, 1);
     cr_assert_eq(open_error(message, seal_by_hand(&writer)), SL_ERROR_MALFORMED);
@@ -244,13 +244,13 @@ Test(envelope, refuses_another_network)
 Test(envelope, refuses_every_type_that_is_not_in_the_list)
 {
     for (uint64_t type = 0; type < 300; type++) {
-        struct sl_writer writer = begin_by_hand(8, 1, type);
+        struct sl_writer writer = begin_by_hand(8, SL_PROTOCOL_VERSION, type);
         sl_write_released(&writer);
         size_t size = seal_by_hand(&writer);
         if (!sl_message_name((uint32_t)type)) cr_assert_eq(open_error(message, size), SL_ERROR_MALFORMED, "type %u", (unsigned)type);
     }
 
-    struct sl_writer writer = begin_by_hand(8, 1, UINT64_C(0x100000000) + SL_MESSAGE_RELEASED);
+    struct sl_writer writer = begin_by_hand(8, SL_PROTOCOL_VERSION, UINT64_C(0x100000000) + SL_MESSAGE_RELEASED);
     sl_write_released(&writer);
     cr_assert_eq(open_error(message, seal_by_hand(&writer)), SL_ERROR_MALFORMED, "a type must not be cut to 32 bits");
 }
@@ -261,7 +261,7 @@ Test(envelope, refuses_what_follows_the_signature_or_the_body)
     message[size] = 0x00;
     cr_assert_eq(open_error(message, size + 1), SL_ERROR_MALFORMED);
 
-    struct sl_writer writer = begin_by_hand(8, 1, SL_MESSAGE_RELEASED);
+    struct sl_writer writer = begin_by_hand(8, SL_PROTOCOL_VERSION, SL_MESSAGE_RELEASED);
     sl_write_released(&writer);
     sl_write_uint(&writer, 5);
     cr_assert_eq(open_error(message, seal_by_hand(&writer)), SL_ERROR_MALFORMED);
@@ -275,7 +275,7 @@ Test(envelope, refuses_a_body_that_is_no_plain_array)
         {"\x91\x91\x91\x91\x90", 5}, {"\xdc\x00\x00", 3},
     };
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
-        struct sl_writer writer = begin_by_hand(8, 1, SL_MESSAGE_RELEASED);
+        struct sl_writer writer = begin_by_hand(8, SL_PROTOCOL_VERSION, SL_MESSAGE_RELEASED);
         sl_write_raw(&writer, bodies[i].bytes, bodies[i].size);
         cr_assert_eq(open_error(message, seal_by_hand(&writer)), SL_ERROR_MALFORMED, "body %zu", i);
     }
@@ -285,23 +285,23 @@ Test(envelope, refuses_a_longer_encoding_of_its_own_elements)
 {
     size_t size = sample_message(SL_MESSAGE_COMMIT, SAMPLE_SMALL, message);
     memmove(message + 2, message + 1, size - 1);
-    message[1] = 0xcc;                                         /* version as cc 01 */
+    message[1] = 0xcc;                                         /* the version in two bytes */
     cr_assert_eq(open_error(message, size + 1), SL_ERROR_MALFORMED);
 }
 
 Test(envelope, signed_types_need_a_signature_and_unsigned_types_must_have_none)
 {
-    struct sl_writer writer = begin_by_hand(8, 1, SL_MESSAGE_COMMIT);
+    struct sl_writer writer = begin_by_hand(8, SL_PROTOCOL_VERSION, SL_MESSAGE_COMMIT);
     sample_write_body(&writer, SL_MESSAGE_COMMIT, SAMPLE_SMALL);
     sl_write_bin(&writer, NULL, 0);
     cr_assert_eq(open_error(message, writer.size), SL_ERROR_MALFORMED);
 
-    writer = begin_by_hand(8, 1, SL_MESSAGE_COMMIT);
+    writer = begin_by_hand(8, SL_PROTOCOL_VERSION, SL_MESSAGE_COMMIT);
     sample_write_body(&writer, SL_MESSAGE_COMMIT, SAMPLE_SMALL);
     sl_write_bin(&writer, sample_bytes(1), 63);
     cr_assert_eq(open_error(message, writer.size), SL_ERROR_MALFORMED);
 
-    writer = begin_by_hand(8, 1, SL_MESSAGE_GET);
+    writer = begin_by_hand(8, SL_PROTOCOL_VERSION, SL_MESSAGE_GET);
     sample_write_body(&writer, SL_MESSAGE_GET, SAMPLE_SMALL);
     cr_assert_eq(open_error(message, seal_by_hand(&writer)), SL_ERROR_MALFORMED);
 }
@@ -309,7 +309,7 @@ Test(envelope, signed_types_need_a_signature_and_unsigned_types_must_have_none)
 /* With a key of order one, R = key and S = 0 fit every message in implementations that do not look. */
 Test(envelope, keys_of_low_order_verify_nothing)
 {
-    struct sl_writer writer = begin_by_hand(8, 1, SL_MESSAGE_RELEASED);
+    struct sl_writer writer = begin_by_hand(8, SL_PROTOCOL_VERSION, SL_MESSAGE_RELEASED);
     sl_write_released(&writer);
     uint8_t identity[32] = {1}, zero[32] = {0}, forged[64] = {1};
     sl_write_bin(&writer, forged, sizeof forged);

@@ -256,7 +256,7 @@ Test(network, wrong_lines_are_refused_with_file_and_line)
         {"model = mlp:16,8\n", "model\n", SL_ERROR_FORMAT, ":4:", "key = value"},
         {"model = mlp:16,8\n", "= mlp:16,8\n", SL_ERROR_FORMAT, ":4:", "''"},
         {"model = mlp:16,8\n", "train.lr = 0.1\n", SL_ERROR_FORMAT, ":4:", "'train.lr' is each node's own"},
-        {"cohort.size = 5\n", "cohort.size = 17\n", SL_ERROR_OUT_OF_RANGE, "cohort.size", "3 .. 16"},
+        {"cohort.size = 5\n", "cohort.size = 65\n", SL_ERROR_OUT_OF_RANGE, "cohort.size", "3 .. 64"},
         {"cohort.size = 5\n", "cohort.size = five\n", SL_ERROR_FORMAT, "cohort.size", "'five'"},
         {"cohort.size = 5\n", "cohort.size = 9\n", SL_ERROR_OUT_OF_RANGE, "cohort.size", "cohort.max_size"},
         {"operator = 00", "operator = 0", SL_ERROR_FORMAT, "operator", "64 digits"},
@@ -271,7 +271,7 @@ Test(network, wrong_lines_are_refused_with_file_and_line)
         {"operator = ", "offset =\noperator = ", SL_ERROR_FORMAT, "no numbers", "one per feature"},
         {"operator = ", "factor = 1\nfactor = 1\noperator = ", SL_ERROR_FORMAT, "factor", "second time"},
         {"data.scale = none\n", "data.scale = standard\n", SL_ERROR_FORMAT, "offset", "factor"},
-        {"privacy.unit = off\n", "privacy.unit = record\n", SL_ERROR_OUT_OF_RANGE, "'record'", "allowed: off"},
+        {"privacy.unit = off\n", "privacy.unit = person\n", SL_ERROR_OUT_OF_RANGE, "'person'", "allowed: "},
     };
     struct sl_config config = example();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -41,8 +41,8 @@ struct member {
 struct members {
     struct members_options options;
     uint8_t network_id[32], cohort_id[32], roster[64], *ref;
-    struct sl_session_member keys[SL_MESH_COHORT_MAX];
-    struct member list[SL_MESH_COHORT_MAX];
+    struct sl_session_member keys[SL_COHORT_MAX];
+    struct member list[SL_COHORT_MAX];
     struct parcel *queue;
     uint32_t n_read, n_written;
 };
@@ -253,7 +253,7 @@ void members_destroy(struct members **members)
     *members = NULL;
     if (!all) return;
 
-    for (uint32_t i = 0; i < SL_MESH_COHORT_MAX; i++) {
+    for (uint32_t i = 0; i < SL_COHORT_MAX; i++) {
         free(all->list[i].block);
         free(all->list[i].z);
         free(all->list[i].difference);
