@@ -363,7 +363,7 @@ Test(ledger, what_a_type_does_not_use_must_be_zero)
 Test(ledger, another_key_opens_nothing_and_a_refused_record_changes_nothing)
 {
     struct file file = example();
-    struct sl_ledger before = file.ledger, stranger;
+    struct sl_ledger untouched = file.ledger, stranger;
     uint8_t other[32] = {9}, bytes[RECORD];
     struct sl_ledger_record record = sound_charge();
     sl_ledger_init(&stranger, other);
@@ -372,7 +372,7 @@ Test(ledger, another_key_opens_nothing_and_a_refused_record_changes_nothing)
     sl_ledger_next(&file.ledger, &record, bytes);
     bytes[100] ^= 1;
     cr_expect_eq(sl_ledger_take(&file.ledger, bytes), SL_ERROR_BAD_SIGNATURE);
-    cr_expect_eq(memcmp(&before, &file.ledger, sizeof before), 0);
+    cr_expect_eq(memcmp(&untouched, &file.ledger, sizeof untouched), 0);
 }
 
 Test(ledger, a_file_that_is_too_large_is_not_read)
