@@ -14,7 +14,7 @@
 #include "data/scale.h"
 #include "sim/sim.h"
 #include "starling/error.h"
-#include "train/sgd.h"
+#include "train/trainer.h"
 
 enum { EXIT_MACHINE = 1, EXIT_ARGUMENTS = 4, SCORE_ROWS = 512 };
 
@@ -179,7 +179,7 @@ static int make_sgd(const struct wish *wish, struct world *world, char *why, siz
         sl_hash_u64(&hash, wish->seed);
         sl_hash_u64(&hash, i);
         sl_hash_final(&hash, seed);
-        if (!sl_sgd_new(&world->trainers[i], world->model, &world->config, &world->train, world->rows + world->begin[i],
+        if (!sl_trainer_new(&world->trainers[i], world->model, &world->config, &world->train, world->rows + world->begin[i],
                         world->begin[i + 1] - world->begin[i], seed))
             return SHORT_OF_MEMORY();
     }

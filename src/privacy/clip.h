@@ -16,4 +16,10 @@ void sl_clip_integers(const float *g, uint32_t dim, double clip, int32_t *v);
 /* True if sum v[j]^2 <= 2^40, counted exactly and without overflow. */
 bool sl_clip_holds(const int32_t *v, uint32_t dim);
 
+/* For those who clip vectors that they never write out: what a gradient of this norm is multiplied by before truncation, and by how much less in each further
+ * try when the exact check fails; after the last one the vector counts as zero. */
+double sl_clip_factor(double norm, double clip);
+enum { SL_CLIP_TRIES = 8 };
+#define SL_CLIP_SHRINK (1 - 0x1p-20)
+
 #endif

@@ -15,7 +15,7 @@
 #include "runtime/settings.h"
 #include "runtime/store.h"
 #include "starling/error.h"
-#include "train/sgd.h"
+#include "train/trainer.h"
 
 static int read_network(struct sl_setup *setup, char *why, size_t why_size)
 {
@@ -161,7 +161,7 @@ static int make_trainer(struct sl_setup *setup, char *why, size_t why_size)
     if (!rows) return SL_FAIL(SL_ERROR_NO_MEMORY, why, why_size, "not enough memory to train");
 
     for (uint32_t i = 0; i < setup->data.n_rows; i++) rows[i] = i;
-    bool made = sl_sgd_new(&setup->trainer, setup->model, &setup->config, &setup->data, rows, setup->data.n_rows, seed);
+    bool made = sl_trainer_new(&setup->trainer, setup->model, &setup->config, &setup->data, rows, setup->data.n_rows, seed);
     free(rows);
     if (!made) return SL_FAIL(SL_ERROR_NO_MEMORY, why, why_size, "cannot train: %s holds no rows, or memory is short", setup->config.data_path);
     return SL_OK;
