@@ -3,15 +3,19 @@
 
 #include <math.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "config/plan.h"
+#include "data/number.h"
 #include "starling/error.h"
 
-/* Never smaller, and at most 1e-7 of it larger. */
+/* To a number of 8 digits, never smaller: what is written into a file reads back the same. */
 static double round_up(double value)
 {
-    double unit = pow(10, floor(log10(value)) - 7);
-    return ceil(value / unit) * unit;
+    char text[32];
+    double exponent = floor(log10(value)) - 7, rounded = value;
+    snprintf(text, sizeof text, "%.0fe%.0f", ceil(value / pow(10, exponent)), exponent);
+    return sl_number_parse(text, &rounded) && rounded >= value ? rounded : value;
 }
 
 static struct sl_charge charge_of(const struct sl_config *config, double noise, uint32_t n_block)
@@ -56,7 +60,7 @@ int cli_noise_for(const struct sl_config *config, uint32_t n_block, uint64_t epo
     if (error) return error;
 
     out->noise = round_up(z * (double)like.sensitivity / clip);
-    while (out->noise <= CLI_NOISE_MAX && !has_room(config, n_block, epochs, &limits, out->noise)) out->noise = round_up(out->noise * (1 + 1e-8));
+    while (out->noise <= CLI_NOISE_MAX && !has_room(config, n_block, epochs, &limits, out->noise)) out->noise = round_up(out->noise * (1 + 1e-7));
     count(&like, epochs, delta, out);
     return SL_OK;
 }

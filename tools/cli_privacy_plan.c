@@ -171,6 +171,14 @@ static const char *exact(double value, char out[32])
     return out;
 }
 
+static void print_group(const struct answer *answer)
+{
+    double delta = sl_group_delta(answer->noise.epsilon, answer->delta, 2);
+    printf("This protects one record. For a person with 2 records ");
+    if (delta > 1e-2) puts("there is no bound worth the name.");
+    else printf("epsilon is %.4g at delta = %.2g; with more of them both grow on.\n", 2 * answer->noise.epsilon, delta);
+}
+
 static void print_record(const struct answer *answer)
 {
     const struct sl_config *config = &answer->config;
@@ -186,8 +194,7 @@ static void print_record(const struct answer *answer)
            exact(answer->noise.noise, text), answer->noise.noise / config->privacy_batch);
     printf("After %llu epochs epsilon = %.6g at delta = %g, whoever sees all that the node ever sends, and whoever else colludes.\n",
            (unsigned long long)answer->epochs, answer->noise.epsilon, answer->delta);
-    printf("This protects one record. For a person with 2 records epsilon is %.4g and delta %.2g; with more of them both grow on.\n",
-           2 * answer->noise.epsilon, sl_group_delta(answer->noise.epsilon, answer->delta, 2));
+    print_group(answer);
 }
 
 /* Noise of a mean over c members, in clip norms: c shares of z / sqrt(h) each. */
@@ -196,19 +203,24 @@ static double noise_of_mean(const struct answer *answer, uint32_t c)
     return answer->noise.noise / sqrt((double)answer->config.privacy_honest * c);
 }
 
+static bool is_replace(const struct sl_config *config)
+{
+    return sl_adjacency_of(config) == SL_ADJACENCY_REPLACE;
+}
+
 static void print_node(const struct answer *answer)
 {
     const struct sl_config *config = &answer->config;
     const uint32_t h = config->privacy_honest;
     char text[32];
-    printf("Unit node, %s: %llu epochs, each a release of all that a node learnt in it; of a sum %u honest shares of noise are counted on.\n\n",
-           config->privacy_adjacency[0] == 'r' ? "other data in place of a node's" : "a node's data or none", (unsigned long long)answer->epochs, h);
+    printf("Unit node, %s: %llu epochs, each a release of all that a node learnt in it; a sum counts on %u honest share%s of noise.\n\n",
+           is_replace(config) ? "other data in place of a node's" : "a node's data or none", (unsigned long long)answer->epochs, h, h == 1 ? "" : "s");
     printf("  network:  privacy.unit=node\n            privacy.honest=%u\n            privacy.colluders=%u\n", h, config->privacy_colluders);
     if (answer->cohort > 0) printf("            privacy.cohort_min_size=%u\n", answer->cohort);
     printf("            privacy.node_noise=%s\n", exact(answer->noise.noise, text));
     printf("            privacy.node_clip=1   (your choice: epsilon does not depend on it)\n");
     printf("  node:     privacy.records=%u\n", config->privacy_records);
-    if (config->privacy_adjacency[0] == 'r') puts("            privacy.adjacency=replace");
+    if (is_replace(config)) puts("            privacy.adjacency=replace");
     printf("            privacy.eps_max=%s\n", exact(answer->epsilon, text));
     printf("            privacy.delta=%s\n\n", exact(answer->delta, text));
     printf("z = %s: the noise of a sum has this standard deviation, in clip norms; a node's share of it is %.4g.\n", exact(answer->noise.noise, text),
