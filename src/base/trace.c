@@ -35,6 +35,15 @@ static size_t append_number(char *text, size_t size, size_t length, int64_t numb
     return append(text, size, length, at);
 }
 
+/* 312345 as 0.312: a millionth is more than anybody reads. */
+static size_t append_millionths(char *text, size_t size, size_t length, int64_t millionths)
+{
+    int64_t thousandths = millionths / 1000, rest = thousandths % 1000;
+    length = append_number(text, size, length, thousandths / 1000);
+    length = append(text, size, length, rest < 10 ? ".00" : rest < 100 ? ".0" : ".");
+    return append_number(text, size, length, rest);
+}
+
 /* Steps of a cohort (cohort/session.h) and reasons to contribute nothing (core/core.h), by their numbers. */
 static const char *const steps[] = {"its beginning", "the sharing of keys", "the list of shares", "committing", "the list of commits", "opening",
                                     "the list of openings", "the audit", "the list of audits", "confirming", "unmasking", "signing the result"};
@@ -69,6 +78,7 @@ size_t sl_trace_text(const struct sl_trace_event *event, const char *peer_name, 
         switch (*++at) {
         case 'p': length = append(text, size, length, peer_name); break;
         case 'a': length = append_number(text, size, length, event->a); break;
+        case 'm': length = append_millionths(text, size, length, event->a); break;
         case 'b': length = append_number(text, size, length, event->b); break;
         case 's': length = append(text, size, length, word(steps, sizeof steps / sizeof *steps, event->a)); break;
         case 'r': length = append(text, size, length, word(reasons, sizeof reasons / sizeof *reasons, event->a)); break;

@@ -311,6 +311,7 @@ struct sl_node {
     enum sl_unit unit;
     float *weights, *work, *anchor;  /* merged model; copy lent to the trainer; public anchor */
     int32_t *release;                /* unit node: the noised delta of this epoch, n_block of k integers; public in the sense of DP once `trained` */
+    uint32_t *lent_block, n_lent;    /* unit node: the block as it was lent to the job */
     uint32_t job;                    /* number of the job under way, 0 none */
     uint32_t last_job;
     bool trained, spent;             /* work holds this epoch's training result; it was committed */
@@ -459,7 +460,8 @@ bool budget_on_stored(struct sl_node *node, uint64_t ticket, int error);        
 void budget_on_done(struct sl_node *node, const struct sl_job_result *result);   /* the job of a round */
 void budget_end(struct sl_node *node);                   /* the epoch is over, the cohort still there */
 void budget_on_wasted(struct sl_node *node);             /* a charged round gave no aggregate; once per epoch */
-void budget_explain(const struct sl_node *node, const char **why);               /* NULL: nothing to say */
+void budget_block(struct sl_node *node, const char *why, int error);             /* no round from now on; `why` stays */
+const char *budget_reason(const struct sl_node *node);   /* why it learns no more; NULL: it does */
 
 /* formation.c */
 uint32_t formation_candidates(const struct sl_config *config);   /* that a PROPOSE names at most */

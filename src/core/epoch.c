@@ -112,6 +112,7 @@ static void start_training(struct sl_node *node)
 void epoch_begin(struct sl_node *node, uint64_t epoch)
 {
     if (node->epoch >= node->first_epoch && epoch > node->epoch) node->counters.epochs_seen++;
+    budget_end(node);
     formation_end(node);
     cohort_end(node);
     pull_end(node);
@@ -143,12 +144,19 @@ void epoch_begin(struct sl_node *node, uint64_t epoch)
     if (epoch < node->first_epoch) return;          /* it started in this epoch, or acted in it before: it only listens and pulls */
 
     save_epoch(node);
-    start_training(node);
+    if (!budget_is_private(node)) start_training(node);
+}
+
+/* Unit record charges as soon as it is sure that the node may act, unit node when its cohort has agreed on keys. Who cannot train has nothing to say. */
+static void act(struct sl_node *node)
+{
+    if (node->unit == SL_UNIT_RECORD) budget_begin(node);
+    if (budget_may_train(node)) formation_begin(node);
 }
 
 void epoch_on_stored(struct sl_node *node, uint64_t ticket, int error)
 {
-    if (ticket == 0 || ticket != node->epoch_ticket) return;
+    if (budget_on_stored(node, ticket, error) || ticket == 0 || ticket != node->epoch_ticket) return;
 
     node->epoch_ticket = 0;
     if (error != SL_OK) {
@@ -156,7 +164,7 @@ void epoch_on_stored(struct sl_node *node, uint64_t ticket, int error)
         return;
     }
     node->acting = node->epoch >= node->first_epoch;
-    if (node->acting) formation_begin(node);
+    if (node->acting) act(node);
 }
 
 /* ---- training ---- */
@@ -167,6 +175,10 @@ void epoch_on_done(struct sl_node *node, const struct sl_job_result *result)
 
     bool in_time = node->deadlines[DEADLINE_TRAIN] != SL_NEVER;         /* the deadline falls with the epoch it belongs to */
     node->job = 0;
+    if (budget_is_private(node)) {
+        budget_on_done(node, result);
+        return;
+    }
     node->deadlines[DEADLINE_TRAIN] = SL_NEVER;
     if (!in_time) return;
 
@@ -290,6 +302,14 @@ static void merge(struct sl_node *node, struct sl_input *inputs, uint32_t n, uin
     move_anchor(node, inputs, n, merged);
 }
 
+/* With unit node the own model stays the anchor: what this node adds reaches it by the sums of cohorts only. */
+static void take_trained(struct sl_node *node)
+{
+    if (node->unit == SL_UNIT_NODE) return;
+    memcpy(node->weights, node->work, sizeof(float) * node->dim);
+    if (node->unit == SL_UNIT_RECORD) node->budget.merged = node->budget.ledger.charge.sequence + 1;
+}
+
 void epoch_on_merge(struct sl_node *node)
 {
     struct sl_input inputs[MERGE_INPUTS_MAX];
@@ -297,7 +317,7 @@ void epoch_on_merge(struct sl_node *node)
     size_t mark = node->scratch.used;
 
     pull_end(node);
-    if (node->trained) memcpy(node->weights, node->work, sizeof(float) * node->dim);
+    if (node->trained) take_trained(node);
     uint32_t n = collect(node, inputs, &n_members);
     if (n >= needed) merge(node, inputs, n, n_members);
     else node_trace(node, SL_TRACE_NOT_MERGED, NULL, n, needed, SL_OK);

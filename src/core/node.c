@@ -4,6 +4,7 @@
 #include <stdalign.h>
 #include <string.h>
 
+#include "config/plan.h"
 #include "core/core.h"
 #include "share/block.h"
 
@@ -72,7 +73,8 @@ static size_t out_size(const struct sl_node *node)
 {
     size_t message = (size_t)4 * (node->k < SL_CHUNK_ELEMENTS ? node->k : SL_CHUNK_ELEMENTS) + 1024;
     size_t session = (size_t)node->config.cohort_max_size * (SHARES_BASE + SHARES_EACH * node->config.cohort_max_size);     /* also forwarded ones */
-    return state_size(node) + book_size_max(node) + 4 * message + 2 * (2048 + (size_t)node->config.cohort_max_size * 1024) + session + 65536;
+    size_t release = node->unit == SL_UNIT_RECORD ? SL_RELEASE_HEAD + sizeof(float) * node->dim : 0;
+    return state_size(node) + release + book_size_max(node) + 4 * message + 2 * (2048 + (size_t)node->config.cohort_max_size * 1024) + session + 65536;
 }
 
 static size_t scratch_size(const struct sl_node *node)
@@ -91,6 +93,11 @@ static bool carve(struct sl_node *node, struct sl_arena *arena, struct sl_rng *r
     node->anchor = SL_TAKE(arena, float, node->dim);
     node->block = SL_TAKE(arena, uint32_t, node->k);
     bool done = node->weights && node->work && node->anchor && node->block;
+    if (node->unit == SL_UNIT_NODE) {
+        node->release = SL_TAKE(arena, int32_t, node->k);
+        node->lent_block = SL_TAKE(arena, uint32_t, node->k);
+        done = done && node->release && node->lent_block;
+    }
     done &= sl_view_init(&node->view, arena, node->config.view_size);
     done &= links_init(node, arena);
     done &= advert_init(node, arena);
@@ -110,6 +117,7 @@ static bool prepare(struct sl_node *node, const struct sl_config *config, const 
     node->config = *config;
     node->model = model;
     node->self = config->identity;
+    node->unit = sl_unit_of(config);
     node->dim = model->dim(&config->shape);
     node->k = node->dim ? sl_block_size(config->block_size, node->dim) : 0;
     return node->dim > 0 && node->k > 0 && node->k <= SL_CHUNKS_MAX * SL_CHUNK_ELEMENTS && config->cohort_max_size <= SL_COHORT_MAX;
@@ -181,6 +189,8 @@ static void on_start(struct sl_node *node, const struct sl_event *event)
     if (error != SL_OK) node_trace(node, SL_TRACE_STATE_UNREADABLE, NULL, 0, 0, error);
     error = event->start.book_size > 0 ? book_read(node, event->start.book, event->start.book_size) : SL_OK;
     if (error != SL_OK) node_trace(node, SL_TRACE_BOOK_UNREADABLE, NULL, 0, 0, error);
+
+    budget_start(node, event);
 
     uint64_t epoch = node->now_us / node->config.epoch_us;
     node->first_epoch = (epoch > node->saved_epoch ? epoch : node->saved_epoch) + 1;
@@ -454,6 +464,7 @@ static void explain(const struct sl_node *node, struct sl_status *out)
         say(out->reason, sizeof out->reason, (const char *[]){"nothing merged for # epochs:", " # peers reachable,", " # needed for a cohort", NULL},
             (uint64_t[]){since, out->peers_live, node->config.cohort_min_size - 1});
     } else {
+        if (budget_reason(node)) say(out->reason, sizeof out->reason, (const char *[]){budget_reason(node), NULL}, (uint64_t[]){0});
         return;
     }
     out->stalled = true;

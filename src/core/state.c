@@ -4,14 +4,14 @@
 #include "core/core.h"
 
 /*
- * The durable state: magic, network id, epoch, dim, distances, weights, anchor, checksum. Little endian, as all hosts we support;
+ * The durable state: magic, network id, epoch, dim, distances, number of the private round whose output is in the weights, weights, anchor, checksum. Little endian, as all hosts we support;
  * a state of another host or format fails its checksum or its magic and the node starts from genesis.
  */
-static const uint8_t magic[16] = "starling state2";
+static const uint8_t magic[16] = "starling state3";
 
 _Static_assert(sizeof(struct distance) == 16, "stored as it lies in memory");
 
-enum { HEAD_SIZE = 16 + 32 + 8 + 4 + 4 + 16 * DISTANCES_MAX };
+enum { HEAD_SIZE = 16 + 32 + 8 + 4 + 4 + 16 * DISTANCES_MAX + 8 };
 
 size_t state_size(const struct sl_node *node)
 {
@@ -32,6 +32,7 @@ void state_write(const struct sl_node *node, uint8_t *bytes)
     at = put(at, &node->dim, 4);
     at = put(at, &node->n_distances, 4);
     at = put(at, node->distances, sizeof node->distances);
+    at = put(at, &node->budget.merged, 8);
     at = put(at, node->weights, sizeof(float) * node->dim);
     at = put(at, node->anchor, sizeof(float) * node->dim);
     sl_hash_once("state", bytes, (size_t)(at - bytes), at);
@@ -57,6 +58,7 @@ int state_read(struct sl_node *node, const uint8_t *bytes, size_t size)
     at = get(at, &dim, 4);
     at = get(at, &n_distances, 4);
     at = get(at, node->distances, sizeof node->distances);
+    at = get(at, &node->budget.merged, 8);
     node->n_distances = n_distances <= DISTANCES_MAX ? n_distances : 0;
     at = get(at, node->weights, sizeof(float) * node->dim);
     get(at, node->anchor, sizeof(float) * node->dim);
