@@ -91,7 +91,7 @@ bool sl_journal_is_loss(enum sl_trace_type type)
 static void take_loss(struct sl_journal *journal, struct sl_epoch_record *record, const struct sl_trace_event *event)
 {
     journal->losses[event->type]++;
-    if (event->type == SL_TRACE_DROPPED && event->a >= 0 && event->a < SL_STEPS_MAX) journal->drops[event->a]++;
+    if (event->type == SL_TRACE_DROPPED && event->a >= 0 && event->a < SL_DROP_STEPS_MAX) journal->drops[event->a]++;
     if (event->type != SL_TRACE_ACCUSED) note_further(record, event);        /* the ban that follows says the same */
     if (record->n_losses == SL_LOSSES_MAX) return;
 

@@ -13,7 +13,7 @@
  * What a node remembers of its own doings: the last trace events as they were, and the last epochs in numbers. Two rings of fixed size; texts are made
  * when somebody asks. The line per epoch, the control socket and /metrics all read it.
  */
-enum { SL_JOURNAL_EVENTS = 1024, SL_JOURNAL_EPOCHS = 256, SL_NOTE_SIZE = 240, SL_LOSSES_MAX = 16, SL_STEPS_MAX = 16 };
+enum { SL_JOURNAL_EVENTS = 1024, SL_JOURNAL_EPOCHS = 256, SL_NOTE_SIZE = 240, SL_LOSSES_MAX = 16, SL_DROP_STEPS_MAX = 16 };
 
 /* Phases of an epoch in their order; the time of each is that of its end. */
 enum sl_phase {
@@ -53,7 +53,7 @@ struct sl_journal {
     uint64_t bytes_sent, bytes_received, cpu_us;             /* when the last epoch was closed */
     uint64_t cohorts_completed, cohorts_void;                /* counted by their initiator, so that a network's sum counts each cohort once */
     uint64_t losses[SL_TRACE_COUNT];         /* members lost to own cohorts, by how */
-    uint64_t drops[SL_STEPS_MAX];            /* of these the silent, by step (enum sl_session_step) */
+    uint64_t drops[SL_DROP_STEPS_MAX];            /* of these the silent, by step (enum sl_session_step) */
 };
 
 void sl_journal_init(struct sl_journal *journal, const uint8_t own_id[32], uint64_t epoch_us);
