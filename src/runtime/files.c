@@ -20,36 +20,21 @@ enum {
     PEER_FIELDS = 5
 };
 
-static int error_of(int number)
-{
-    return number == ENOSPC || number == EDQUOT ? SL_ERROR_NO_SPACE : SL_ERROR_IO;
-}
-
-static int sync_folder(const char *folder)
-{
-    int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (descriptor < 0) return SL_ERROR_IO;
-
-    int error = fsync(descriptor) == 0 ? SL_OK : error_of(errno);
-    close(descriptor);
-    return error;
-}
-
 /* A fresh file: what a crash left under this name goes first, and nothing that somebody put in its place meanwhile is written through. */
 static int write_durably(const char *path, const uint8_t *data, size_t size, mode_t mode)
 {
     unlink(path);
     int descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
-    if (descriptor < 0) return error_of(errno);
+    if (descriptor < 0) return sl_file_error(errno);
 
     int error = SL_OK;
     while (size > 0 && error == SL_OK) {
         ssize_t n = write(descriptor, data, size);
         if (n >= 0) data += n, size -= (size_t)n;
-        else if (errno != EINTR) error = error_of(errno);
+        else if (errno != EINTR) error = sl_file_error(errno);
     }
-    if (error == SL_OK && fsync(descriptor) != 0) error = error_of(errno);
-    if (close(descriptor) != 0 && error == SL_OK) error = error_of(errno);
+    if (error == SL_OK && fsync(descriptor) != 0) error = sl_file_error(errno);
+    if (close(descriptor) != 0 && error == SL_OK) error = sl_file_error(errno);
     return error;
 }
 
@@ -155,6 +140,21 @@ int sl_path_join(const char *folder, const char *name, char out[SL_PATH_SIZE])
     return length > 0 && length < SL_PATH_SIZE ? SL_OK : SL_ERROR_TOO_LARGE;
 }
 
+int sl_file_error(int number)
+{
+    return number == ENOSPC || number == EDQUOT ? SL_ERROR_NO_SPACE : SL_ERROR_IO;
+}
+
+int sl_folder_sync(const char *folder)
+{
+    int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0) return SL_ERROR_IO;
+
+    int error = fsync(descriptor) == 0 ? SL_OK : sl_file_error(errno);
+    close(descriptor);
+    return error;
+}
+
 int sl_file_put(const char *folder, const char *name, const void *data, size_t size, mode_t mode, bool keep_previous)
 {
     char path[SL_PATH_SIZE], fresh[SL_PATH_SIZE], previous[SL_PATH_SIZE];
@@ -166,13 +166,21 @@ int sl_file_put(const char *folder, const char *name, const void *data, size_t s
     if (error != SL_OK) goto out;
 
     /* Between the two renames only the .bak exists: a reader who finds no file takes that. */
-    if (keep_previous && rename(path, previous) != 0 && errno != ENOENT) error = error_of(errno);
-    if (error == SL_OK && rename(fresh, path) != 0) error = error_of(errno);
-    if (error == SL_OK) return sync_folder(folder);
+    if (keep_previous && rename(path, previous) != 0 && errno != ENOENT) error = sl_file_error(errno);
+    if (error == SL_OK && rename(fresh, path) != 0) error = sl_file_error(errno);
+    if (error == SL_OK) return sl_folder_sync(folder);
 
 out:
     unlink(fresh);
     return error;
+}
+
+int sl_file_remove(const char *folder, const char *name)
+{
+    char path[SL_PATH_SIZE];
+    if (sl_path_join(folder, name, path) != SL_OK) return SL_ERROR_IO;
+    if (unlink(path) == 0) return sl_folder_sync(folder);
+    return errno == ENOENT ? SL_OK : sl_file_error(errno);
 }
 
 int sl_file_read(const char *path, size_t size_max, uint8_t **out, size_t *out_size, char *why, size_t why_size)

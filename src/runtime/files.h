@@ -23,9 +23,18 @@ enum { SL_WHY_SIZE = 1024, SL_PATH_SIZE = 4096 };
 /* "folder/name". SL_ERROR_TOO_LARGE. */
 int sl_path_join(const char *folder, const char *name, char out[SL_PATH_SIZE]);
 
+/* errno as one of ours: SL_ERROR_NO_SPACE or SL_ERROR_IO. */
+int sl_file_error(int number);
+
+/* Makes durable what was created, renamed or removed in a folder. SL_ERROR_IO, SL_ERROR_NO_SPACE. */
+int sl_folder_sync(const char *folder);
+
 /* Writes folder/name.new, makes it durable and renames it over folder/name: a reader sees the old bytes or the new ones. With keep_previous the old
  * file stays as name.bak. SL_ERROR_IO, SL_ERROR_NO_SPACE, SL_ERROR_TOO_LARGE (the path). */
 int sl_file_put(const char *folder, const char *name, const void *data, size_t size, mode_t mode, bool keep_previous);
+
+/* Removes the file if it is there, durably. SL_ERROR_IO, SL_ERROR_NO_SPACE. */
+int sl_file_remove(const char *folder, const char *name);
 
 /* The whole file on the heap, with a zero byte after its end that is not counted. SL_ERROR_NOT_FOUND, _IO, _TOO_LARGE (more than size_max), _NO_MEMORY. */
 int sl_file_read(const char *path, size_t size_max, uint8_t **out, size_t *out_size, char *why, size_t why_size);

@@ -21,7 +21,7 @@ struct sl_glance {
     const struct sl_journal *journal;
     uint64_t start_us, now_us;
     uint64_t sends_dropped;
-    bool state_failing, book_failing;        /* the last store of that file was not durable */
+    bool state_failing, book_failing, ledger_failing, release_failing;       /* the last store of that file was not durable */
     bool clock_stepped;                      /* the wall clock was set while the node ran */
     bool held, leaving;
     struct sl_guard_counts guard;            /* connections that others made, and those that were cut */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "config/plan.h"
 #include "runtime/files.h"
 #include "runtime/poll.h"
 #include "runtime/resources.h"
@@ -45,10 +46,12 @@ struct sl_glance runtime_glance(struct runtime *runtime)
 {
     struct sl_guard_counts guard;
     sl_links_guard(runtime->links, &guard);
+    const bool *failing = runtime->failing;
     return (struct sl_glance){.setup = runtime->setup, .node = runtime->node, .journal = &runtime->journal, .start_us = runtime->clock.start_us,
-                              .now_us = advance_clock(runtime), .sends_dropped = sl_links_dropped(runtime->links), .state_failing = runtime->state_failing,
-                              .book_failing = runtime->book_failing, .clock_stepped = runtime->clock.stepped, .held = runtime->held,
-                              .leaving = runtime->leaving, .guard = guard};
+                              .now_us = advance_clock(runtime), .sends_dropped = sl_links_dropped(runtime->links),
+                              .state_failing = failing[SL_STORE_PUT_STATE], .book_failing = failing[SL_STORE_PUT_BOOK],
+                              .ledger_failing = failing[SL_STORE_APPEND_LEDGER], .release_failing = failing[SL_STORE_PUT_RELEASE],
+                              .clock_stepped = runtime->clock.stepped, .held = runtime->held, .leaving = runtime->leaving, .guard = guard};
 }
 
 /* The line of the epoch that ended, if one did. */
@@ -144,19 +147,29 @@ void runtime_on_link_note(void *context, uint32_t link, const char *text)
     runtime_say(runtime, line);
 }
 
+static const char *consequence(enum sl_store_type type)
+{
+    switch (type) {
+    case SL_STORE_PUT_STATE: return "the node sits out until it can";
+    case SL_STORE_PUT_BOOK: return "after a restart the node would know older peers only";
+    case SL_STORE_APPEND_LEDGER: return "the node neither learns from its data nor sends what it learned until it can";
+    case SL_STORE_PUT_RELEASE: return "what the node learned is not sent, and its privacy budget is spent all the same";
+    }
+    return "";
+}
+
 /* Said once when it begins and once when it is over. */
 static void judge_disk(struct runtime *runtime, const struct sl_receipt *receipt)
 {
     char text[SL_WHY_SIZE];
-    bool is_state = receipt->type == SL_STORE_PUT_STATE, fails = receipt->error != SL_OK;
-    bool *failing = is_state ? &runtime->state_failing : &runtime->book_failing;
+    bool fails = receipt->error != SL_OK;
+    bool *failing = &runtime->failing[receipt->type];
     if (*failing == fails) return;
 
     *failing = fails;
     const char *folder = runtime->setup->folder, *name = sl_store_name(receipt->type);
     if (!fails) snprintf(text, sizeof text, "DISK: %s/%s is written again", folder, name);
-    else snprintf(text, sizeof text, "DISK: %s/%s cannot be written (%s)%s", folder, name, sl_error_text(receipt->error),
-                  is_state ? ": the node sits out until it can" : ": after a restart the node would know older peers only");
+    else snprintf(text, sizeof text, "DISK: %s/%s cannot be written (%s): %s", folder, name, sl_error_text(receipt->error), consequence(receipt->type));
     runtime_say(runtime, text);
 }
 
@@ -300,13 +313,34 @@ static void hold(struct runtime *runtime)
     }
 }
 
+/* What is promised, of what, up to where, and how much of it is spent. */
+static void introduce_privacy(struct runtime *runtime)
+{
+    char text[SL_WHY_SIZE];
+    const struct sl_config *config = &runtime->setup->config;
+    const struct sl_spending *spending = &runtime->setup->spending;
+    enum sl_unit unit = sl_unit_of(config);
+    if (unit == SL_UNIT_OFF) {
+        runtime_say(runtime, "privacy: OFF - no formal promise beyond the masks");
+        return;
+    }
+    if (spending->was_torn) runtime_say(runtime, "privacy: the last record of the ledger was not written to the end; it is cut off, nothing was done under it");
+    if (spending->release_was_dropped) runtime_say(runtime, "privacy: the output of the last round was not whole; it is removed, and its budget stays spent");
+    snprintf(text, sizeof text, "privacy: unit %s, data set \"%.80s\": epsilon %.3g of at most %g is spent (at delta %g) in %llu round%s",
+             unit == SL_UNIT_RECORD ? "record (protects one example)" : "node (protects all data of this node)", config->privacy_dataset, spending->epsilon,
+             config->privacy_eps_max, config->privacy_delta, (unsigned long long)spending->n_charges, spending->n_charges == 1 ? "" : "s");
+    runtime_say(runtime, text);
+}
+
 static void introduce(struct runtime *runtime)
 {
     const struct sl_setup *setup = runtime->setup;
     char text[SL_WHY_SIZE], id[65];
+    bool is_private = sl_unit_of(&setup->config) != SL_UNIT_OFF;             /* then the true number of rows is nobody's business */
+    uint32_t n_rows = is_private ? setup->config.privacy_records : setup->data.n_rows;
     sodium_bin2hex(id, sizeof id, setup->identity.id, 32);
-    snprintf(text, sizeof text, "node %.8s listens at %s; %u on the prepared list, %u seed%s, %u rows to learn from, model %s", id, setup->config.listen,
-             setup->n_peers, setup->n_seeds, setup->n_seeds == 1 ? "" : "s", setup->data.n_rows, setup->config.model);
+    snprintf(text, sizeof text, "node %.8s listens at %s; %u on the prepared list, %u seed%s, %s%u rows to learn from, model %s", id, setup->config.listen,
+             setup->n_peers, setup->n_seeds, setup->n_seeds == 1 ? "" : "s", is_private ? "about " : "", n_rows, setup->config.model);
     runtime_say(runtime, text);
     if (setup->book_damaged) runtime_say(runtime, "the address book is damaged and left behind: begins with seeds and the prepared list");
     if (!setup->identity.address[0]) runtime_say(runtime, "tells no address: others cannot dial this node; set node.address if they could reach it");
@@ -314,14 +348,16 @@ static void introduce(struct runtime *runtime)
         snprintf(text, sizeof text, "metrics at http://%s/metrics", setup->config.metrics);
         runtime_say(runtime, text);
     }
-    runtime_say(runtime, "privacy: OFF - no formal promise beyond the masks");
+    introduce_privacy(runtime);
 }
 
 static void start(struct runtime *runtime)
 {
     struct sl_setup *setup = runtime->setup;
+    const struct sl_spending *spending = &setup->spending;
     struct sl_event event = {.type = SL_EVENT_START, .start = {.state = setup->state, .state_size = setup->state_size, .book = setup->book,
-                                                               .book_size = setup->book_size}};
+                                                               .book_size = setup->book_size, .ledger = spending->ledger, .ledger_size = spending->ledger_size,
+                                                               .release = spending->release, .release_size = spending->release_size}};
     runtime_step(runtime, &event);
 }
 

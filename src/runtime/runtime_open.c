@@ -86,8 +86,10 @@ static int open_desk(struct runtime *runtime, void *context, char *why, size_t w
 
 static int open_threads(struct runtime *runtime, char *why, size_t why_size)
 {
-    runtime->storer = sl_storer_new(runtime->setup->folder);
-    runtime->worker = sl_worker_new(&runtime->setup->trainer);
+    struct sl_setup *setup = runtime->setup;
+    struct sl_ledger_file *ledger = &setup->spending.file;
+    runtime->storer = sl_storer_new(setup->folder, ledger->is_open ? ledger : NULL);
+    runtime->worker = sl_worker_new(&setup->trainer, ledger->is_open);
     if (runtime->storer && runtime->worker) return SL_OK;
     return SL_FAIL(SL_ERROR_NO_MEMORY, why, why_size, "the machine gives no more threads");
 }
@@ -118,7 +120,8 @@ static int open_node(struct runtime *runtime, char *why, size_t why_size)
 int runtime_open(struct runtime *runtime, char *why, size_t why_size)
 {
     uint32_t link_max = runtime->setup->config.link_max;
-    int error = sl_resources_reserve_files(link_max, why, why_size);
+    int error = sl_setup_hold(runtime->setup, why, why_size);
+    if (error == SL_OK) error = sl_resources_reserve_files(link_max, why, why_size);
     if (error != SL_OK) return error;
 
     void *context = open_context(link_max);

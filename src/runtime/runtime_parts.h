@@ -53,7 +53,8 @@ struct runtime {
     uint64_t n_turns;
     bool has_answered_late;          /* at the control socket, since it was polled */
     struct checkpoint checkpoints[SL_CONTROL_CLIENTS];
-    bool stopping, held, has_begun, leaving, state_failing, book_failing;
+    bool stopping, held, has_begun, leaving;
+    bool failing[SL_STORE_PUT_BOOK + 1];     /* by the type of store: the last one was not durable */
 };
 
 /* One event for the core, and all that comes of it. */

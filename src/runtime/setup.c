@@ -13,6 +13,7 @@
 #include "runtime/files.h"
 #include "runtime/membership.h"
 #include "runtime/settings.h"
+#include "runtime/spending.h"
 #include "runtime/store.h"
 #include "starling/error.h"
 #include "train/trainer.h"
@@ -189,8 +190,14 @@ int sl_setup_load(struct sl_setup *setup, const char *folder, const char *const 
     if (error == SL_OK) error = make_trainer(setup, why, why_size);
     if (error == SL_OK) error = sl_store_read_state(folder, &setup->state, &setup->state_size, why, why_size);
     if (error == SL_OK) error = read_book(setup, why, why_size);
+    if (error == SL_OK) error = sl_spending_read(setup, why, why_size);
     if (error != SL_OK) sl_setup_finish(setup);
     return error;
+}
+
+int sl_setup_hold(struct sl_setup *setup, char *why, size_t why_size)
+{
+    return sl_spending_hold(setup, why, why_size);
 }
 
 void sl_setup_finish(struct sl_setup *setup)
@@ -202,6 +209,7 @@ void sl_setup_finish(struct sl_setup *setup)
     free(setup->peers);
     free(setup->state);
     free(setup->book);
+    sl_spending_finish(&setup->spending);
     sodium_memzero(&setup->identity, sizeof setup->identity);
     sodium_memzero(setup->transport_secret, sizeof setup->transport_secret);
     sodium_memzero(setup->network_secret, sizeof setup->network_secret);

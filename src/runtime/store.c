@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "runtime/files.h"
+#include "runtime/ledger_file.h"
 #include "starling/error.h"
 
 enum { MAGIC_SIZE = 8, HEAD_SIZE = MAGIC_SIZE + 32 };
@@ -26,6 +27,7 @@ static const struct kind kinds[] = {
 struct sl_storer {
     zactor_t *thread;
     const char *folder;
+    struct sl_ledger_file *ledger;
 };
 
 /* What travels to the thread, followed by the bytes. */
@@ -38,12 +40,21 @@ static const struct kind *kind_of(enum sl_store_type type)
     return NULL;
 }
 
-static struct sl_receipt carry_out_frame(const char *folder, const uint8_t *frame, size_t size)
+static int carry_out(const struct sl_storer *storer, enum sl_store_type type, const uint8_t *data, size_t size)
+{
+    struct sl_ledger_file *ledger = storer->ledger;
+    if (ledger && type == SL_STORE_APPEND_LEDGER) return sl_ledger_file_append(ledger, data, size);
+
+    bool comes_too_early = ledger && ledger->size == 0 && type == SL_STORE_PUT_STATE;
+    return comes_too_early ? SL_ERROR_IO : sl_store_carry_out(storer->folder, type, data, size);
+}
+
+static struct sl_receipt carry_out_frame(const struct sl_storer *storer, const uint8_t *frame, size_t size)
 {
     struct order order;
     assert(size >= sizeof order);
     memcpy(&order, frame, sizeof order);
-    int error = sl_store_carry_out(folder, order.type, frame + sizeof order, size - sizeof order);
+    int error = carry_out(storer, order.type, frame + sizeof order, size - sizeof order);
     return (struct sl_receipt){.ticket = order.ticket, .type = order.type, .error = error};
 }
 
@@ -62,7 +73,7 @@ static void run(zsock_t *pipe, void *argument)
 
         bool is_order = size >= (int)sizeof(struct order);
         if (is_order) {
-            struct sl_receipt receipt = carry_out_frame(storer->folder, zmq_msg_data(&message), (size_t)size);
+            struct sl_receipt receipt = carry_out_frame(storer, zmq_msg_data(&message), (size_t)size);
             zmq_send(socket, &receipt, sizeof receipt, 0);
         }
         zmq_msg_close(&message);
@@ -97,12 +108,8 @@ static int read_whole(const struct kind *kind, const char *path, uint8_t **out, 
     return SL_OK;
 }
 
-int sl_store_carry_out(const char *folder, enum sl_store_type type, const uint8_t *data, size_t size)
+static int put_marked(const char *folder, const struct kind *kind, const uint8_t *data, size_t size)
 {
-    const struct kind *kind = kind_of(type);
-    if (!kind) return SL_ERROR_UNSUPPORTED;
-    if (size > SL_STATE_SIZE_MAX) return SL_ERROR_NO_SPACE;
-
     uint8_t *file = malloc(HEAD_SIZE + size);
     if (!file) return SL_ERROR_IO;
 
@@ -111,6 +118,16 @@ int sl_store_carry_out(const char *folder, enum sl_store_type type, const uint8_
     if (size > 0) memcpy(file + HEAD_SIZE, data, size);
     int error = sl_file_put(folder, kind->name, file, HEAD_SIZE + size, 0600, true);
     free(file);
+    return error;
+}
+
+int sl_store_carry_out(const char *folder, enum sl_store_type type, const uint8_t *data, size_t size)
+{
+    const struct kind *kind = kind_of(type);
+    if (!kind && type != SL_STORE_PUT_RELEASE) return SL_ERROR_UNSUPPORTED;
+    if (size > SL_STATE_SIZE_MAX) return SL_ERROR_NO_SPACE;
+
+    int error = kind ? put_marked(folder, kind, data, size) : sl_file_put(folder, SL_RELEASE_NAME, data, size, 0600, false);
     return error == SL_ERROR_TOO_LARGE ? SL_ERROR_IO : error;
 }
 
@@ -152,15 +169,17 @@ int sl_store_read_book(const char *folder, uint8_t **out, size_t *out_size, char
 const char *sl_store_name(enum sl_store_type type)
 {
     const struct kind *kind = kind_of(type);
-    return kind ? kind->name : NULL;
+    if (kind) return kind->name;
+    return type == SL_STORE_PUT_RELEASE ? SL_RELEASE_NAME : SL_LEDGER_NAME;
 }
 
-struct sl_storer *sl_storer_new(const char *folder)
+struct sl_storer *sl_storer_new(const char *folder, struct sl_ledger_file *ledger)
 {
     struct sl_storer *storer = malloc(sizeof *storer);
     if (!storer) return NULL;
 
     storer->folder = folder;
+    storer->ledger = ledger;
     storer->thread = zactor_new(run, storer);
     if (storer->thread) return storer;
 

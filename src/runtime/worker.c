@@ -2,11 +2,13 @@
 #include "runtime/worker.h"
 
 #include <czmq.h>
+#include <sodium.h>
 #include <stdlib.h>
 
 struct sl_worker {
     zactor_t *thread;
     const struct sl_trainer *trainer;
+    bool makes_noise;
 };
 
 /* The pipe brings jobs; anything of another size is zactor's "$TERM". */
@@ -23,18 +25,21 @@ static void run(zsock_t *pipe, void *argument)
         if (size != sizeof job) return;
 
         struct sl_job_result result = {0};
+        if (worker->makes_noise && job.type == SL_JOB_TRAIN) randombytes_buf(job.noise_key, sizeof job.noise_key);
         worker->trainer->run(worker->trainer->context, &job, &result);
+        sodium_memzero(job.noise_key, sizeof job.noise_key);
         result.number = job.number;
         zmq_send(socket, &result, sizeof result, 0);
     }
 }
 
-struct sl_worker *sl_worker_new(const struct sl_trainer *trainer)
+struct sl_worker *sl_worker_new(const struct sl_trainer *trainer, bool makes_noise)
 {
     struct sl_worker *worker = malloc(sizeof *worker);
     if (!worker) return NULL;
 
     worker->trainer = trainer;
+    worker->makes_noise = makes_noise;
     worker->thread = zactor_new(run, worker);
     if (worker->thread) return worker;
 

@@ -8,7 +8,9 @@
 #include <unistd.h>
 #include <zmq.h>
 
+#include "privacy/ledger.h"
 #include "runtime/files.h"
+#include "runtime/ledger_file.h"
 #include "runtime/store.h"
 #include "small_disk.h"
 #include "starling/error.h"
@@ -131,10 +133,25 @@ Test(store, a_truncated_file_is_damaged)
     }
 }
 
-Test(store, what_this_version_does_not_store_is_refused)
+Test(store, the_output_of_a_round_is_kept_as_it_is)
+{
+    char path[SL_PATH_SIZE];
+    uint8_t *bytes;
+    size_t size;
+    cr_assert_eq(sl_store_carry_out(folder, SL_STORE_PUT_RELEASE, (const uint8_t *)"round 1", 7), SL_OK);
+    cr_assert_eq(sl_store_carry_out(folder, SL_STORE_PUT_RELEASE, (const uint8_t *)"round 02", 8), SL_OK);
+
+    sl_path_join(folder, "privacy.release", path);
+    cr_assert_eq(sl_file_read(path, 100, &bytes, &size, why, sizeof why), SL_OK);
+    cr_expect(size == 8 && memcmp(bytes, "round 02", 8) == 0);
+    free(bytes);
+    sl_path_join(folder, "privacy.release.bak", path);
+    cr_expect_neq(access(path, F_OK), 0, "an older output is not kept");
+}
+
+Test(store, a_charge_wants_a_ledger_that_is_held)
 {
     cr_assert_eq(sl_store_carry_out(folder, SL_STORE_APPEND_LEDGER, (const uint8_t *)"x", 1), SL_ERROR_UNSUPPORTED);
-    cr_assert_eq(sl_store_carry_out(folder, SL_STORE_PUT_RELEASE, (const uint8_t *)"x", 1), SL_ERROR_UNSUPPORTED);
 }
 
 Test(store, a_folder_that_is_gone_is_an_io_error)
@@ -181,7 +198,7 @@ Test(store, the_book_is_a_file_of_its_own_that_no_state_can_be_taken_for)
 Test(store, the_thread_answers_in_order_and_copies_what_it_is_given)
 {
     char text[16];
-    struct sl_storer *storer = sl_storer_new(folder);
+    struct sl_storer *storer = sl_storer_new(folder, NULL);
     cr_assert_not_null(storer);
     for (uint64_t ticket = 1; ticket <= 20; ticket++) {
         snprintf(text, sizeof text, "state %u", (unsigned)ticket);
@@ -206,11 +223,41 @@ Test(store, the_thread_answers_in_order_and_copies_what_it_is_given)
 
 Test(store, what_was_submitted_is_stored_before_the_thread_ends)
 {
-    struct sl_storer *storer = sl_storer_new(folder);
+    struct sl_storer *storer = sl_storer_new(folder, NULL);
     struct sl_store store = {.ticket = 1, .type = SL_STORE_PUT_STATE, .data = (const uint8_t *)"last words", .size = 10};
     for (uint32_t i = 0; i < 10; i++) cr_assert_eq(sl_storer_submit(storer, &store), SL_OK);
 
     sl_storer_destroy(&storer);
 
     expect_state("last words");
+}
+
+static struct sl_receipt wait_for_receipt(struct sl_storer *storer)
+{
+    struct sl_receipt receipt = {0};
+    zmq_pollitem_t item = {.socket = sl_storer_socket(storer), .events = ZMQ_POLLIN};
+    while (!sl_storer_take(storer, &receipt)) zmq_poll(&item, 1, -1);
+    return receipt;
+}
+
+Test(store, no_state_is_written_before_the_ledger_is_opened)
+{
+    uint8_t record[SL_LEDGER_RECORD] = {1};
+    struct sl_ledger_file ledger;
+    cr_assert_eq(sl_ledger_file_open(&ledger, folder, why, sizeof why), SL_OK, "%s", why);
+    struct sl_storer *storer = sl_storer_new(folder, &ledger);
+    struct sl_store state = {.ticket = 1, .type = SL_STORE_PUT_STATE, .data = (const uint8_t *)"state", .size = 5};
+    struct sl_store charge = {.ticket = 2, .type = SL_STORE_APPEND_LEDGER, .data = record, .size = sizeof record};
+
+    sl_storer_submit(storer, &state);
+    sl_storer_submit(storer, &charge);
+    sl_storer_submit(storer, &state);
+
+    cr_expect_eq(wait_for_receipt(storer).error, SL_ERROR_IO);
+    cr_expect_eq(wait_for_receipt(storer).error, SL_OK);
+    cr_expect_eq(wait_for_receipt(storer).error, SL_OK);
+    sl_storer_destroy(&storer);
+    cr_expect_eq(ledger.size, SL_LEDGER_RECORD);
+    sl_ledger_file_close(&ledger);
+    expect_state("state");
 }
