@@ -1,120 +1,115 @@
 /* SPDX-License-Identifier: MIT */
-#include "privacy/discrete_gaussian.h"
-
-#include <stdbool.h>
-
+#include "privacy/discrete_gaussian_parts.h"
 #include "starling/error.h"
 
-/* What a stream that is not random would make endless ends here; an honest one comes nowhere near (2^-100). */
-enum { TRIES_MAX = 1024, STEPS_MAX = 1 << 14, WHOLES_MAX = 200 };
+/* Of honest words one in three is thrown again at worst, that is at sigma2 = 1 (-0): 1,024 in a row have a chance below 2^-1024. */
+enum { TRIES_MAX = 1024, TAIL_BLOCKS_MAX = 128, WORDS = sizeof((struct sl_noise *)NULL)->words / sizeof(uint64_t) };
 
-typedef unsigned __int128 uint128;
+enum outcome { TAKEN, AGAIN, STUCK };
 
-struct sl_discrete_gaussian {
-    uint64_t sigma2, scale;          /* scale = floor(sqrt(sigma2)) + 1 */
+/* A point of the area, as one word tells it. */
+struct point {
+    uint32_t column;
+    uint64_t height, apart, size;                /* size = the column's begin + apart */
+    bool is_negative;
 };
 
-/* Draws of one sample: a bound that was hit stays hit. */
-struct draw {
-    struct sl_noise *noise;
-    bool is_stuck;
-};
-
-size_t sl_discrete_gaussian_size(void)
+/* Without branches that depend on the word: they would be guessed wrong half of the time. */
+static inline struct point read_point(const struct sl_discrete_gaussian *gaussian, uint64_t word)
 {
-    return sizeof(struct sl_discrete_gaussian);
+    const uint32_t own = (uint32_t)(word >> 55);
+    const struct gaussian_slot *slot = &gaussian->slots[own];
+    const uint64_t level = word >> GAUSSIAN_SIZE_BITS >> 1 & ((UINT64_C(1) << GAUSSIAN_LEVEL_BITS) - 1), is_moved = -(uint64_t)(level >= slot->threshold);
+
+    struct point point;
+    point.column = own ^ ((own ^ slot->alias) & (uint32_t)is_moved);
+    point.height = level + (slot->offset & is_moved);
+    point.apart = word & ((UINT64_C(1) << gaussian->width_bits) - 1);
+    point.size = (uint64_t)point.column << gaussian->width_bits | point.apart;
+    point.is_negative = word >> GAUSSIAN_SIZE_BITS & 1;
+    return point;
 }
 
-static uint64_t square_root(uint64_t value)
+static inline int64_t signed_value(uint64_t size, bool is_negative)
 {
-    uint64_t root = 0;
-    for (int bit = 28; bit >= 0; bit--) {
-        uint64_t next = root | UINT64_C(1) << bit;
-        if (next * next <= value) root = next;
+    const int64_t mask = -(int64_t)is_negative;
+    return ((int64_t)size ^ mask) - mask;
+}
+
+static enum outcome outcome_of(enum gaussian_verdict verdict)
+{
+    return verdict == GAUSSIAN_BELOW ? TAKEN : verdict == GAUSSIAN_ABOVE ? AGAIN : STUCK;
+}
+
+/* Behind the columns: block k with probability 2^-(k+1), a size within it, and then the curve against the block's height 2^-k. */
+static enum outcome draw_tail(const struct sl_discrete_gaussian *gaussian, struct sl_noise *noise, struct point *point)
+{
+    if (point->height >= GAUSSIAN_TAIL_AREA) return AGAIN;   /* the rest of the area */
+
+    uint32_t k = 0;
+    uint64_t word;
+    while ((word = sl_noise_word(noise)) == 0) {
+        k += 64;
+        if (k >= TAIL_BLOCKS_MAX) return STUCK;
     }
-    return root;
+    for (; word >> 63 == 0; word <<= 1) k++;
+
+    const uint32_t block_bits = gaussian->width_bits + GAUSSIAN_TAIL_BLOCK_BITS;
+    const uint64_t begin = (uint64_t)gaussian->n_columns << gaussian->width_bits;
+    point->size = begin + ((uint64_t)k << block_bits) + (sl_noise_word(noise) & ((UINT64_C(1) << block_bits) - 1));
+    return outcome_of(sl_gaussian_compare(noise, 0, point->size, gaussian->sigma2, gaussian->scale, k));
 }
 
-int sl_discrete_gaussian_init(void *memory, uint64_t sigma2, struct sl_discrete_gaussian **out)
+static enum outcome judge(const struct sl_discrete_gaussian *gaussian, struct sl_noise *noise, struct point *point)
 {
-    if (sigma2 == 0 || sigma2 > SL_SIGMA2_MAX) return SL_ERROR_OUT_OF_RANGE;
+    if (point->column == GAUSSIAN_TAIL) return draw_tail(gaussian, noise, point);
+    if (point->size == 0 && point->is_negative) return AGAIN;
+    if (point->height < gaussian->sure[point->column]) return TAKEN;
 
-    struct sl_discrete_gaussian *gaussian = memory;
-    gaussian->sigma2 = sigma2;
-    gaussian->scale = square_root(sigma2) + 1;
-    *out = gaussian;
-    return SL_OK;
+    const uint64_t estimate = sl_gaussian_estimate(gaussian, point->column, point->apart);
+    if (point->height + GAUSSIAN_SLACK < estimate) return TAKEN;
+    if (point->height >= estimate + GAUSSIAN_EXCESS) return AGAIN;
+    return outcome_of(sl_gaussian_compare(noise, point->height, point->size, gaussian->sigma2, gaussian->scale, 0));
 }
 
-/* Uniform on 0 .. m - 1, by masks and rejection. */
-static uint128 uniform(struct draw *draw, uint128 m)
+static int draw(const struct sl_discrete_gaussian *gaussian, struct sl_noise *noise, int64_t *sum)
 {
-    uint128 mask = m - 1;
-    for (int shift = 1; shift < 128; shift *= 2) mask |= mask >> shift;
     for (int i = 0; i < TRIES_MAX; i++) {
-        uint128 value = sl_noise_word(draw->noise);
-        if (mask >> 64) value |= (uint128)sl_noise_word(draw->noise) << 64;
-        value &= mask;
-        if (value < m) return value;
-    }
-    draw->is_stuck = true;
-    return 0;
-}
+        struct point point = read_point(gaussian, sl_noise_word(noise));
+        enum outcome outcome = judge(gaussian, noise, &point);
+        if (outcome == STUCK) return SL_ERROR_RNG;
+        if (outcome == AGAIN) continue;
 
-/* True with probability exp(-n/d), n <= d. */
-static bool chance_below_one(struct draw *draw, uint128 n, uint128 d)
-{
-    for (uint32_t i = 1; i < STEPS_MAX; i++)
-        if (uniform(draw, d * i) >= n) return i % 2 == 1;
-    draw->is_stuck = true;
-    return false;
-}
-
-static bool chance(struct draw *draw, uint128 n, uint128 d)
-{
-    for (; n > d; n -= d)
-        if (!chance_below_one(draw, 1, 1)) return false;
-    return chance_below_one(draw, n, d);
-}
-
-/* |y| of the discrete Laplace distribution of this scale; false: start again. */
-static bool laplace(struct draw *draw, uint64_t scale, uint64_t *size, bool *is_negative)
-{
-    uint64_t part = (uint64_t)uniform(draw, scale), wholes = 0;
-    if (!chance_below_one(draw, part, scale)) return false;
-    while (chance_below_one(draw, 1, 1))
-        if (++wholes > WHOLES_MAX) return false;
-    *size = wholes * scale + part;
-    *is_negative = uniform(draw, 2);
-    return !(*is_negative && *size == 0);
-}
-
-static int sample(const struct sl_discrete_gaussian *gaussian, struct sl_noise *noise, int64_t *out)
-{
-    struct draw draw = {.noise = noise};
-    for (int i = 0; i < TRIES_MAX && !draw.is_stuck; i++) {
-        uint64_t size;
-        bool is_negative;
-        if (!laplace(&draw, gaussian->scale, &size, &is_negative)) continue;
-
-        uint128 reached = (uint128)size * gaussian->scale, apart = reached > gaussian->sigma2 ? reached - gaussian->sigma2 : gaussian->sigma2 - reached;
-        bool is_taken = chance(&draw, apart * apart, (uint128)2 * gaussian->sigma2 * gaussian->scale * gaussian->scale);
-        if (draw.is_stuck) break;
-        if (!is_taken) continue;
-
-        *out = is_negative ? -(int64_t)size : (int64_t)size;
+        *sum += signed_value(point.size, point.is_negative);
         return SL_OK;
     }
     return SL_ERROR_RNG;
 }
 
-int sl_discrete_gaussian_add(const struct sl_discrete_gaussian *gaussian, struct sl_noise *noise, int64_t *sum, size_t n)
+/* As many samples as the next words yield at once, each from one word; how many. What draw() makes of these words is the same. */
+static size_t draw_sure(const struct sl_discrete_gaussian *gaussian, const uint64_t *words, int64_t *sum, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        int64_t fresh;
-        int error = sample(gaussian, noise, &fresh);
+        const struct point point = read_point(gaussian, words[i]);
+        const bool is_sure = (point.height < gaussian->sure[point.column]) & ((point.size != 0) | !point.is_negative);
+        if (!is_sure) return i;
+        sum[i] += signed_value(point.size, point.is_negative);
+    }
+    return n;
+}
+
+int sl_discrete_gaussian_add(const struct sl_discrete_gaussian *gaussian, struct sl_noise *noise, int64_t *sum, size_t n)
+{
+    for (size_t done = 0; done < n;) {
+        const size_t ready = WORDS - noise->at, wanted = n - done;
+        const size_t sure = draw_sure(gaussian, noise->words + noise->at, sum + done, ready < wanted ? ready : wanted);
+        noise->at += (uint32_t)sure;
+        done += sure;
+        if (done == n) break;
+
+        const int error = draw(gaussian, noise, sum + done);
         if (error) return error;
-        sum[i] += fresh;
+        done++;
     }
     return SL_OK;
 }
