@@ -341,6 +341,7 @@ void budget_end(struct sl_node *node)
     const struct budget *budget = &node->budget;
     bool is_charged = budget->round != 0 && budget->round == node->epoch && budget->ledger.n_charges > 0 && budget->ledger.charge.round == node->epoch;
     if (is_charged && node->cohort.state != COHORT_DONE) budget_on_wasted(node);
+    if (budget_is_private(node) && budget->ledger.n_records == 0) go_on(node);       /* it could not be opened so far; drivers keep no state before it is */
 }
 
 /* ---- start ---- */
