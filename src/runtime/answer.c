@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "config/options.h"
+#include "runtime/answer_privacy.h"
 #include "runtime/control.h"
 #include "runtime/files.h"
 #include "runtime/resources.h"
@@ -213,7 +214,7 @@ static json_t *losses(const struct sl_epoch_record *record)
 static json_t *epoch_object(const struct sl_glance *glance, const struct sl_epoch_record *record)
 {
     double own = 0;
-    bool has_own = sl_own_score(glance->setup, &record->own, &own);
+    bool has_own = sl_own_score_for_owner(glance->setup, &record->own, &own);
     return json_pack("{s:o,s:o,s:o,s:o,s:b,s:b,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "epoch", count(record->epoch),
                      "begin", seconds(record->begin_us), "steps", count_or_null((uint64_t)record->n_steps, record->trained), "cohort",
                      count_or_null((uint64_t)record->n_members, record->in_cohort || record->has_aggregate), "initiator", record->is_initiator, "aggregate",
@@ -284,7 +285,7 @@ static json_t *model_object(const struct sl_glance *glance, const struct sl_stat
     const struct sl_shape *shape = &setup->config.shape;
     bool classify = setup->model->task == SL_TASK_CLASSIFY;
     double own = 0;
-    bool has_own = sl_own_score(setup, &status->last_job.own, &own);
+    bool has_own = sl_own_score_for_owner(setup, &status->last_job.own, &own);
     return json_pack("{s:o,s:s,s:i,s:i,s:i,s:o,s:s,s:o}", "spec", text_or_remains(setup->config.model), "task", classify ? "classify" : "regress", "parameters",
                      (int)status->dim, "features", (int)shape->n_features, "outputs", (int)shape->n_outputs, "epoch",
                      count_or_null(status->last_merge_epoch, status->last_merge_epoch > 0), "score_name", sl_score_name(setup), "own_score",
@@ -294,7 +295,8 @@ static json_t *model_object(const struct sl_glance *glance, const struct sl_stat
 static json_t *model_with_rows(const struct sl_glance *glance, const struct sl_status *status)
 {
     json_t *model = model_object(glance, status);
-    json_object_set_new(model, "rows", count(status->last_job.n_rows > 0 ? status->last_job.n_rows : glance->setup->data.n_rows));
+    json_object_set_new(model, "score_hidden", json_boolean(sl_is_private(glance->setup) && strcmp(glance->setup->config.privacy_show_own_accuracy, "yes") != 0));
+    json_object_set_new(model, "rows", count(sl_rows_told(glance->setup, &status->last_job)));
     return model;
 }
 
@@ -364,19 +366,11 @@ static json_t *resources_object(const struct sl_status *status)
                      "signature_checks", count(status->signature_checks), "signatures_made", count(status->signatures_made));
 }
 
-static const char *privacy_text(const struct sl_config *config, const struct sl_status *status)
-{
-    uint32_t block = config->block_size > 0 && config->block_size < status->dim ? config->block_size : status->dim;
-    return block < SL_AUDIT_DIM_MIN ? "off: no formal promise beyond the masks; norms unchecked, for the exchanged block is too small for an audit"
-                                    : "off: no formal promise beyond the masks";
-}
-
 static json_t *status_object(const struct sl_glance *glance, const struct sl_status *status)
 {
-    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:{s:s,s:s},s:o,s:o}", "node", node_object(glance), "network", network_object(glance), "health",
+    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "node", node_object(glance), "network", network_object(glance), "health",
                      health_object(glance, status), "epoch", epoch_numbers(glance, status), "model", model_with_rows(glance, status), "cohorts",
-                     cohorts_object(status), "peers", peers_object(status), "privacy", "unit", glance->setup->config.privacy_unit, "text",
-                     privacy_text(&glance->setup->config, status), "traffic", traffic_object(glance, status), "resources", resources_object(status));
+                     cohorts_object(status), "peers", peers_object(status), "privacy", sl_answer_privacy_brief(glance, status), "traffic", traffic_object(glance, status), "resources", resources_object(status));
 }
 
 static json_t *config_object(const struct sl_glance *glance)
@@ -398,6 +392,7 @@ json_t *sl_answer(const struct sl_glance *glance, const char *command, const jso
     sl_node_status(glance->node, &status);
     if (strcmp(command, "status") == 0) return sl_control_ok(status_object(glance, &status));
     if (strcmp(command, "health") == 0) return sl_control_ok(health_object(glance, &status));
+    if (strcmp(command, "privacy") == 0) return sl_control_ok(sl_answer_privacy(glance, &status));
     if (strcmp(command, "model") == 0) return sl_control_ok(model_object(glance, &status));
     if (strcmp(command, "config") == 0) return sl_control_ok(config_object(glance));
     if (strcmp(command, "peers") == 0) return peers(glance, arguments);

@@ -9,7 +9,7 @@
 
 /* What the control socket answers (docs/control.md), as JSON: one look at the node turned into the objects of the contract. */
 
-/* The whole answer to a command that only looks: status, health, peers, epochs, events, config, model. NULL if it is another command. */
+/* The whole answer to a command that only looks: status, health, privacy, peers, epochs, events, config, model. NULL if it is another command. */
 json_t *sl_answer(const struct sl_glance *glance, const char *command, const json_t *arguments);
 
 /* The peer that "peer" names: a unique prefix of a known id, or any whole id. NULL, and its id in `out`; or the answer that says why not. */

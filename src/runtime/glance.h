@@ -27,12 +27,13 @@ struct sl_glance {
     struct sl_guard_counts guard;            /* connections that others made, and those that were cut */
 };
 
-enum { SL_HEALTH_WARNINGS = 8, SL_WARNING_SIZE = 192, SL_HEALTH_YOUNG_EPOCHS = 3 };
+enum { SL_HEALTH_WARNINGS = 10, SL_WARNING_SIZE = 192, SL_HEALTH_YOUNG_EPOCHS = 3 };
 
-enum sl_trouble { SL_TROUBLE_NONE, SL_TROUBLE_DISK, SL_TROUBLE_CLOCK, SL_TROUBLE_STALLED };
+enum sl_trouble { SL_TROUBLE_NONE, SL_TROUBLE_DISK, SL_TROUBLE_CLOCK, SL_TROUBLE_LEDGER, SL_TROUBLE_STALLED };
 
-/* In words. Healthy: not stalled, the disk takes the state, the clock agrees with the peers'. A node that saw fewer than SL_HEALTH_YOUNG_EPOCHS epochs
- * cannot be stalled yet: it is healthy, and the reason says "starting". */
+/* In words. Healthy: not stalled, the disk takes the state, the clock agrees with the peers', the privacy ledger can be trusted and written.
+ * A node whose budget is spent is healthy: it merges and relays. A node that saw fewer than SL_HEALTH_YOUNG_EPOCHS epochs cannot be stalled yet: it is
+ * healthy, and the reason says "starting". */
 struct sl_health {
     bool healthy;
     enum sl_trouble trouble;                 /* the first that holds; none: healthy */
@@ -43,8 +44,17 @@ struct sl_health {
 
 void sl_health_of(const struct sl_glance *glance, const struct sl_status *status, struct sl_health *out);
 
-/* "accuracy" or "rmse"; and the score of that name, if the node kept rows back to know it. */
+/* "accuracy" or "rmse"; and the score of that name, if the node kept rows back to know it and privacy is off: else it is told to nobody. */
 const char *sl_score_name(const struct sl_setup *setup);
 bool sl_own_score(const struct sl_setup *setup, const struct sl_score *score, double *out);
+
+/* The same for the owner of the node, who may have asked for it (privacy.show_own_accuracy): for the control socket and nothing else. */
+bool sl_own_score_for_owner(const struct sl_setup *setup, const struct sl_score *score, double *out);
+
+/* Are the rows of this node protected? Then what is measured on them is told to nobody. */
+bool sl_is_private(const struct sl_setup *setup);
+
+/* Rows that it learns from; with privacy the round figure that its owner made public. */
+uint64_t sl_rows_told(const struct sl_setup *setup, const struct sl_job_result *last_job);
 
 #endif

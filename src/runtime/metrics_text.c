@@ -89,6 +89,28 @@ static void put_epochs(FILE *file, const struct sl_glance *glance, const struct 
     put(file, "starling_sharing_radius", GAUGE, NULL, "Norm to which differences are clipped before they are shared.", status->sharing_radius);
 }
 
+/* Numbers of the ledger: they may be known to anybody. */
+static void put_privacy(FILE *file, const struct sl_glance *glance, const struct sl_status *status)
+{
+    const struct sl_privacy_status *privacy = &status->privacy;
+    put_head(file, "starling_privacy_unit", GAUGE, NULL, "What is protected: off (nothing), record (one example) or node (all that the node has).");
+    char labels[64];
+    snprintf(labels, sizeof labels, "{unit=\"%.16s\"}", glance->setup->config.privacy_unit);
+    put_sample(file, "starling_privacy_unit", GAUGE, labels, 1);
+    if (!sl_is_private(glance->setup)) return;
+
+    put(file, "starling_privacy_epsilon", GAUGE, NULL, "Epsilon spent, at starling_privacy_delta.", privacy->epsilon);
+    put(file, "starling_privacy_epsilon_floor", GAUGE, NULL, "Epsilon spent if all other nodes pooled what they know.", privacy->epsilon_floor);
+    put(file, "starling_privacy_epsilon_limit", GAUGE, NULL, "Epsilon at which the node stops learning from its data.", privacy->eps_max);
+    put(file, "starling_privacy_delta", GAUGE, NULL, "Delta at which epsilon holds.", privacy->delta);
+    put(file, "starling_privacy_spent", GAUGE, NULL, "1 when no further round fits: the node merges, and learns no more.", privacy->is_spent);
+    put(file, "starling_privacy_blocked", GAUGE, NULL, "1 when the ledger cannot be trusted or written: no round until that is mended.", privacy->is_blocked);
+    put(file, "starling_privacy_rounds_left", GAUGE, NULL, "Rounds that the budget still allows at the current settings.", (double)privacy->rounds_left);
+    put(file, "starling_privacy_rounds_charged", COUNTER, NULL, "Charged uses of the data, ever.", (double)privacy->rounds_charged);
+    put(file, "starling_privacy_rounds_released", COUNTER, NULL, "Charged uses whose result was released, ever.", (double)privacy->rounds_released);
+    put(file, "starling_privacy_rounds_wasted", COUNTER, NULL, "Charged uses since the start that no aggregate came of.", (double)privacy->rounds_wasted);
+}
+
 /* It says something about private rows: it stays on the machine. */
 static bool is_loopback(const char *address)
 {
@@ -254,6 +276,7 @@ void sl_metrics_write(FILE *file, const struct sl_glance *glance)
     put_node(file, glance);
     put_health(file, glance, &status);
     put_epochs(file, glance, &status);
+    put_privacy(file, glance, &status);
     put_score(file, glance, &status);
     put_phases(file, glance->journal);
     put_losses(file, glance->journal);

@@ -26,7 +26,7 @@ static void add(char line[LINE_SIZE], const char *text)
     snprintf(line + length, LINE_SIZE - length, "%s%s", length ? ", " : "", text);
 }
 
-static void describe_epoch(const struct sl_epoch_record *record, const struct sl_status *status, char line[LINE_SIZE])
+static void describe_epoch(const struct sl_setup *setup, const struct sl_epoch_record *record, const struct sl_status *status, char line[LINE_SIZE])
 {
     char piece[128];
     line[0] = 0;
@@ -48,9 +48,14 @@ static void describe_epoch(const struct sl_epoch_record *record, const struct sl
     else snprintf(piece, sizeof piece, "nothing merged");
     add(line, piece);
 
-    const struct sl_score *own = &record->own;
-    if (own->n_rows > 0) {
-        snprintf(piece, sizeof piece, own->rmse > 0 ? "own rmse %.4g" : "own accuracy %.3f", own->rmse > 0 ? own->rmse : own->accuracy);
+    double own;
+    if (sl_own_score(setup, &record->own, &own)) {
+        snprintf(piece, sizeof piece, setup->model->task == SL_TASK_CLASSIFY ? "own accuracy %.3f" : "own rmse %.4g", own);
+        add(line, piece);
+    }
+    if (sl_is_private(setup)) {
+        snprintf(piece, sizeof piece, "epsilon %.4g of %.4g at delta %.3g per %.8s", status->privacy.epsilon, status->privacy.eps_max, status->privacy.delta,
+                 setup->config.privacy_unit);
         add(line, piece);
     }
     snprintf(piece, sizeof piece, "%" PRIu32 " peer%s reachable", status->peers_live, status->peers_live == 1 ? "" : "s");
@@ -113,13 +118,25 @@ static bool score_own(const struct sl_setup *setup, const float *weights, uint32
     return result.error == SL_OK && result.own.n_rows > 0;
 }
 
+/* Null where privacy is off. */
+static void put_privacy(FILE *file, const struct sl_setup *setup, const struct sl_privacy_status *privacy)
+{
+    bool is_private = sl_is_private(setup);
+    fprintf(file, "  \"privacy\": \"%s\",\n", setup->config.privacy_unit);
+    put_number(file, "epsilon", privacy->epsilon, is_private);
+    put_number(file, "epsilon_floor", privacy->epsilon_floor, is_private);
+    put_number(file, "delta", privacy->delta, is_private);
+    put_number(file, "epsilon_limit", privacy->eps_max, is_private);
+    put_number(file, "rounds_charged", (double)privacy->rounds_charged, is_private);
+}
+
 static void put_summary(FILE *file, const struct sl_glance *glance, const struct sl_status *status, const float *weights)
 {
     const struct sl_setup *setup = glance->setup;
     bool classify = setup->model->task == SL_TASK_CLASSIFY;
     struct sl_score test = {0}, own = {0};
     struct sl_health health;
-    bool has_test = score_test(setup, weights, &test), has_own = score_own(setup, weights, status->dim, &own);
+    bool has_test = score_test(setup, weights, &test), has_own = !sl_is_private(setup) && score_own(setup, weights, status->dim, &own);
     struct sl_resources resources;
     char id[65];
     sl_resources_read(&resources);
@@ -139,6 +156,7 @@ static void put_summary(FILE *file, const struct sl_glance *glance, const struct
     put_count(file, "cohorts_void", glance->journal->cohorts_void);
     put_count(file, "epochs_with_aggregate", status->epochs_with_aggregate);
     put_count(file, "epochs_merged", status->epochs_merged);
+    put_privacy(file, setup, &status->privacy);
     put_count(file, "sends_dropped", glance->sends_dropped);
     fprintf(file, "  \"healthy\": %s,\n  \"stalled\": %s,\n", health.healthy ? "true" : "false", status->stalled ? "true" : "false");
     put_text(file, "reason", health.healthy ? status->reason : health.reason);
@@ -174,7 +192,7 @@ static void report_health(struct sl_report *report, const struct sl_glance *glan
     if (!is_due) return;
 
     if (health.healthy) snprintf(line, sizeof line, "healthy again");
-    else snprintf(line, sizeof line, "%s: %s", health.trouble == SL_TROUBLE_STALLED ? "STALLED" : "UNHEALTHY", health.reason);
+    else snprintf(line, sizeof line, "%s: %s", health.trouble == SL_TROUBLE_STALLED ? "STALLED" : health.trouble == SL_TROUBLE_LEDGER ? "NO LEARNING" : "UNHEALTHY", health.reason);
     sl_report_say(report, glance->now_us, line);
     report->told = health.trouble;
     report->told_epoch = epoch;
@@ -185,7 +203,7 @@ void sl_report_epoch(struct sl_report *report, const struct sl_glance *glance, c
     if (record->epoch < status->first_epoch) return;
 
     char facts[LINE_SIZE], line[2 * LINE_SIZE];
-    describe_epoch(record, status, facts);
+    describe_epoch(glance->setup, record, status, facts);
     snprintf(line, sizeof line, "epoch %" PRIu64 ": %s", record->epoch, facts);
     sl_report_say(report, glance->now_us, line);
     report_health(report, glance, status, record->epoch);

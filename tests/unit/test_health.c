@@ -102,3 +102,62 @@ Test(health, all_warnings_at_once_have_their_places)
     cr_assert(is_warned("wall clock was set"));
     cr_assert_leq(health.n_warnings, SL_HEALTH_WARNINGS);
 }
+
+/* ---- privacy ---- */
+
+static void protect_records(double spent)
+{
+    sl_config_set(&setup.config, "privacy.unit", "record", NULL, 0);
+    setup.config.privacy_records = 600;
+    status.privacy = (struct sl_privacy_status){.unit = 1, .adjacency = 1, .epsilon = spent, .epsilon_floor = spent, .eps_max = 8, .delta = 1e-5, .rounds_left = 3};
+}
+
+Test(health, a_protected_node_warns_when_four_fifths_of_its_budget_are_spent_and_not_before)
+{
+    protect_records(6.3);
+    cr_expect_not(is_warned("privacy"));
+
+    protect_records(6.5);
+    cr_expect(is_warned("81 % of the budget is spent (epsilon 6.5 of 8), enough for 3 more epochs"));
+}
+
+Test(health, a_node_with_a_spent_budget_is_healthy_and_says_that_it_learns_no_more)
+{
+    protect_records(7.9);
+    status.privacy.is_spent = true;
+
+    expect_reason(true, "");
+    cr_expect(is_warned("learns no more from its data, goes on merging"));
+}
+
+Test(health, a_node_whose_ledger_cannot_be_trusted_or_written_is_not_healthy)
+{
+    protect_records(1);
+    status.privacy.is_blocked = true;
+    strcpy(status.reason, "a peer shows a newer ledger of this node");
+    expect_reason(false, "does not learn from its data: a peer shows a newer ledger");
+
+    status.privacy.is_blocked = false;
+    glance.ledger_failing = true;
+    expect_reason(false, "the disk does not take the privacy ledger");
+}
+
+Test(health, a_score_on_private_rows_is_told_to_nobody_but_an_owner_who_asks)
+{
+    struct sl_model model = {.task = SL_TASK_CLASSIFY};
+    struct sl_score score = {.accuracy = .875, .n_rows = 64};
+    struct sl_job_result result = {.n_rows = 613};
+    double told;
+    setup.model = &model;
+    cr_expect(sl_own_score(&setup, &score, &told));
+    cr_expect_eq(sl_rows_told(&setup, &result), 613);
+
+    protect_records(1);
+    cr_expect_not(sl_own_score(&setup, &score, &told));
+    cr_expect_not(sl_own_score_for_owner(&setup, &score, &told));
+    cr_expect_eq(sl_rows_told(&setup, &result), 600, "the public figure");
+
+    sl_config_set(&setup.config, "privacy.show_own_accuracy", "yes", NULL, 0);
+    cr_expect_not(sl_own_score(&setup, &score, &told));
+    cr_expect(sl_own_score_for_owner(&setup, &score, &told));
+}
