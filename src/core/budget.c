@@ -364,8 +364,8 @@ static void check_ledger(struct sl_node *node)
 }
 
 /*
-    if (budget_is_private(node) && budget->ledger.n_records == 0) go_on(node);       /* it could not be opened so far, and no state is kept before */
- * is newer.
+ * The output of the last round, if it was whole on disk when the node stopped: its budget is spent, so its work is kept. What a state that was saved later
+ * holds is newer.
  */
 static void recover(struct sl_node *node, const struct sl_event *event)
 {
