@@ -39,6 +39,17 @@ struct sl_score {
     uint32_t n_rows;
 };
 
+enum { SL_LAYERS_MAX = SL_HIDDEN_MAX + 1 };
+
+/* Gradients of single rows by the weights of one affine layer. That of row i is the outer product of row i of by_outputs and row i of inputs, in the flat vector
+ * from `first` on: n_outputs x n_inputs, then n_outputs biases, whose gradient is by_outputs itself. */
+struct sl_layer_gradients {
+    uint32_t first;
+    uint32_t n_outputs, n_inputs;
+    const float *by_outputs;           /* n_rows x n_outputs: the row's loss derived by the layer's outputs */
+    const float *inputs;               /* n_rows x n_inputs */
+};
+
 struct sl_model {
     const char *name;        /* "softmax", "mlp", "ridge" */
     const char *summary;
@@ -65,6 +76,12 @@ struct sl_model {
      * SL_ERROR_NO_MEMORY, SL_ERROR_NOT_FINITE. */
     int (*fit)(const struct sl_shape *shape, float *weights, const struct sl_batch *batch, double lambda,
                struct sl_arena *scratch);
+
+    /* Optional (NULL; `gradient` is then called for one row at a time): the gradients of single rows, as layers; returns how many, which together cover all
+     * weights. What comes out for a row depends on that row and the weights alone, bit for bit, never on the rows beside it. Points into batch and scratch, of
+     * which it takes what scratch_size(shape, batch->n_rows) says. */
+    uint32_t (*row_gradients)(const struct sl_shape *shape, const float *weights, const struct sl_batch *batch,
+                              struct sl_arena *scratch, struct sl_layer_gradients out[SL_LAYERS_MAX]);
 };
 
 #endif

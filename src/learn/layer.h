@@ -30,6 +30,10 @@ void sl_layer_gradient(struct sl_layer layer, const float *inputs, const float *
 /* Derivative of the loss by the inputs, n_rows x n_inputs, from that by the outputs. */
 void sl_layer_backward(struct sl_layer layer, const float *weights, const float *by_outputs, uint32_t n_rows, float *by_inputs);
 
+/* The same two for rows that must not know of each other: what a row gets is the same bits whichever rows stand beside it, which BLAS does not promise. */
+void sl_layer_forward_alone(struct sl_layer layer, const float *weights, const float *inputs, uint32_t n_rows, float *outputs);
+void sl_layer_backward_alone(struct sl_layer layer, const float *weights, const float *by_outputs, uint32_t n_rows, float *by_inputs);
+
 /* Sum over the rows of the cross-entropy in nats; a label that is no class has probability zero and so costs infinity. */
 double sl_cross_entropy(const float *logits, const float *labels, uint32_t n_rows, uint32_t n_classes);
 

@@ -80,6 +80,27 @@ static double softmax_gradient(const struct sl_shape *shape, const float *weight
     return loss / batch->n_rows;
 }
 
+/* One layer, whose outputs hold the derivatives already. */
+static uint32_t whole_gradient(const struct sl_shape *shape, const struct sl_batch *batch, const float *by_outputs,
+                               struct sl_layer_gradients out[SL_LAYERS_MAX])
+{
+    out[0] = (struct sl_layer_gradients){
+        .n_outputs = shape->n_outputs, .n_inputs = shape->n_features, .by_outputs = by_outputs, .inputs = batch->features};
+    return 1;
+}
+
+static uint32_t softmax_row_gradients(const struct sl_shape *shape, const float *weights, const struct sl_batch *batch, struct sl_arena *scratch,
+                                      struct sl_layer_gradients out[SL_LAYERS_MAX])
+{
+    assert(batch->n_features == shape->n_features);
+
+    float *outputs = take_outputs(shape, batch->n_rows, scratch);
+    sl_layer_forward_alone(layer_of(shape), weights, batch->features, batch->n_rows, outputs);
+    for (uint32_t row = 0; row < batch->n_rows; row++)
+        sl_cross_entropy_derive(outputs + (size_t)row * shape->n_outputs, batch->labels + row, 1, shape->n_outputs);
+    return whole_gradient(shape, batch, outputs, out);
+}
+
 static void softmax_evaluate(const struct sl_shape *shape, const float *weights, const struct sl_batch *batch, struct sl_arena *scratch,
                              struct sl_score *out)
 {
@@ -132,6 +153,17 @@ static double ridge_gradient(const struct sl_shape *shape, const float *weights,
 
     scratch->used = mark;
     return loss / batch->n_rows;
+}
+
+static uint32_t ridge_row_gradients(const struct sl_shape *shape, const float *weights, const struct sl_batch *batch, struct sl_arena *scratch,
+                                    struct sl_layer_gradients out[SL_LAYERS_MAX])
+{
+    assert(batch->n_features == shape->n_features);
+
+    float *residuals = take_outputs(shape, batch->n_rows, scratch);
+    sl_layer_forward_alone(layer_of(shape), weights, batch->features, batch->n_rows, residuals);
+    for (uint32_t row = 0; row < batch->n_rows; row++) half_squares(residuals + row, batch->labels + row, 1);
+    return whole_gradient(shape, batch, residuals, out);
 }
 
 static void ridge_evaluate(const struct sl_shape *shape, const float *weights, const struct sl_batch *batch, struct sl_arena *scratch,
@@ -265,7 +297,7 @@ const struct sl_model sl_model_softmax = {
     .summary = "softmax regression: one linear layer, cross-entropy",
     .task = SL_TASK_CLASSIFY,
     .dim = softmax_dim, .scratch_size = softmax_scratch_size, .init = init_to_zero,
-    .gradient = softmax_gradient, .evaluate = softmax_evaluate,
+    .gradient = softmax_gradient, .evaluate = softmax_evaluate, .row_gradients = softmax_row_gradients,
 };
 
 const struct sl_model sl_model_ridge = {
@@ -273,5 +305,5 @@ const struct sl_model sl_model_ridge = {
     .summary = "linear regression with a closed-form pull towards the shared model",
     .task = SL_TASK_REGRESS,
     .dim = ridge_dim, .scratch_size = ridge_scratch_size, .init = init_to_zero,
-    .gradient = ridge_gradient, .evaluate = ridge_evaluate, .fit = ridge_fit,
+    .gradient = ridge_gradient, .evaluate = ridge_evaluate, .fit = ridge_fit, .row_gradients = ridge_row_gradients,
 };

@@ -107,6 +107,20 @@ static void forward(const struct network *network, const float *weights, const s
     }
 }
 
+static float *take_by_inputs(struct sl_layer layer, uint32_t n_rows, struct sl_arena *scratch)
+{
+    float *by_inputs = SL_TAKE(scratch, float, (size_t)n_rows * layer.n_inputs);
+    assert(by_inputs);
+    return by_inputs;
+}
+
+/* Units that put out nothing pass no derivative on. */
+static void switch_off(float *by_inputs, const float *inputs, size_t n_inputs)
+{
+    for (size_t i = 0; i < n_inputs; i++)
+        if (inputs[i] == 0) by_inputs[i] = 0;
+}
+
 /* by_outputs is the loss's derivative by the last layer's outputs. */
 static void backward(const struct network *network, const float *weights, const struct sl_batch *batch, float *const outputs[LAYERS_MAX],
                      const float *by_outputs, struct sl_arena *scratch, float *gradient)
@@ -117,12 +131,9 @@ static void backward(const struct network *network, const float *weights, const 
         sl_layer_gradient(layer, inputs, by_outputs, batch->n_rows, gradient + network->first[k]);
         if (k == 0) return;
 
-        size_t n_inputs = (size_t)batch->n_rows * layer.n_inputs;
-        float *by_inputs = SL_TAKE(scratch, float, n_inputs);
-        assert(by_inputs);
+        float *by_inputs = take_by_inputs(layer, batch->n_rows, scratch);
         sl_layer_backward(layer, weights + network->first[k], by_outputs, batch->n_rows, by_inputs);
-        for (size_t i = 0; i < n_inputs; i++)
-            if (inputs[i] == 0) by_inputs[i] = 0;          /* the unit was off */
+        switch_off(by_inputs, inputs, (size_t)batch->n_rows * layer.n_inputs);
         by_outputs = by_inputs;
     }
 }
@@ -144,6 +155,45 @@ static double gradient_of(const struct sl_shape *shape, const float *weights, co
 
     scratch->used = mark;
     return loss / batch->n_rows;
+}
+
+static void forward_alone(const struct network *network, const float *weights, const struct sl_batch *batch, float *outputs[LAYERS_MAX])
+{
+    const float *inputs = batch->features;
+    for (uint32_t k = 0; k < network->n_layers; k++) {
+        struct sl_layer layer = network->layers[k];
+        sl_layer_forward_alone(layer, weights + network->first[k], inputs, batch->n_rows, outputs[k]);
+        if (k + 1 < network->n_layers) rectify(outputs[k], (size_t)batch->n_rows * layer.n_outputs);
+        inputs = outputs[k];
+    }
+}
+
+static uint32_t row_gradients(const struct sl_shape *shape, const float *weights, const struct sl_batch *batch, struct sl_arena *scratch,
+                              struct sl_layer_gradients out[SL_LAYERS_MAX])
+{
+    assert(batch->n_features == shape->n_features);
+
+    struct network network = network_of(shape);
+    float *outputs[LAYERS_MAX];
+    take_outputs(&network, batch->n_rows, scratch, outputs);
+    forward_alone(&network, weights, batch, outputs);
+
+    float *by_outputs = outputs[network.n_layers - 1];
+    for (uint32_t row = 0; row < batch->n_rows; row++)
+        sl_cross_entropy_derive(by_outputs + (size_t)row * shape->n_outputs, batch->labels + row, 1, shape->n_outputs);
+
+    for (uint32_t k = network.n_layers; k-- > 0;) {
+        struct sl_layer layer = network.layers[k];
+        const float *inputs = k > 0 ? outputs[k - 1] : batch->features;
+        out[k] = (struct sl_layer_gradients){
+            .first = (uint32_t)network.first[k], .n_outputs = layer.n_outputs, .n_inputs = layer.n_inputs, .by_outputs = by_outputs, .inputs = inputs};
+        if (k > 0) {
+            by_outputs = take_by_inputs(layer, batch->n_rows, scratch);
+            sl_layer_backward_alone(layer, weights + network.first[k], out[k].by_outputs, batch->n_rows, by_outputs);
+            switch_off(by_outputs, inputs, (size_t)batch->n_rows * layer.n_inputs);
+        }
+    }
+    return network.n_layers;
 }
 
 static void evaluate(const struct sl_shape *shape, const float *weights, const struct sl_batch *batch, struct sl_arena *scratch,
@@ -180,5 +230,5 @@ const struct sl_model sl_model_mlp = {
     .summary = "one or two hidden layers with ReLU, softmax on top",
     .task = SL_TASK_CLASSIFY,
     .dim = dim_of, .scratch_size = scratch_size, .init = init,
-    .gradient = gradient_of, .evaluate = evaluate,
+    .gradient = gradient_of, .evaluate = evaluate, .row_gradients = row_gradients,
 };

@@ -10,7 +10,7 @@
 #include "train/optimiser.h"
 #include "train/private_job.h"
 
-enum { GROUP_ROWS = 16 };          /* rows shown to the model at once */
+enum { GROUP_ROWS = SL_GRADIENT_ROWS };
 
 /* One heap block: this, and the arrays behind it. */
 struct dp_sgd {

@@ -23,6 +23,7 @@ ALLOWED = [re.compile(pattern) for pattern in (
     r'__assert_fail',
     r'__stack_chk_fail',
     r'_GLOBAL_OFFSET_TABLE_',
+    r'__cpu_(model|features2|indicator_init)',               # which instructions the processor has
     r'__[a-z]+[sdt]i[234]',                                  # the compiler's wide arithmetic
     r'sl_\w+',                                               # ours; who may call whom is the business of layers.py
     r'cblas_([sd](dot|axpy|scal|nrm2|asum|copy|swap)|i[sd]amax|sdsdot|dsdot)',
