@@ -179,7 +179,7 @@ const struct cli_command cli_commands[] = {
     {.name = "privacy reset", .arguments = "[DIR] --dataset NAME", .run = cli_privacy_reset,
      .summary = "begins a new budget for new data; the old ledger is kept under another name",
      .example = "starling privacy reset ~/n1 --dataset 'ward 7, 2027'"},
-    {.name = "privacy", .arguments = "", .kind = CLI_VIEW, .run = cli_privacy_show,
+    {.name = "privacy", .arguments = "[DIR]", .kind = CLI_VIEW, .has_dump = true, .run = cli_privacy_show,
      .summary = "what the node has spent of its privacy budget, what is left, what it protects, and what not",
      .example = "starling -d ~/n1 privacy"},
     {.name = "version", .arguments = "", .run = cli_version,

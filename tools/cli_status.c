@@ -74,12 +74,14 @@ static void say_learning(const struct cli *cli, const json_t *status)
     puts("");
 
     label("model");
-    printf("%s, %s parameters, %s features, learns from %s rows\n", cli_string(cli, status, "model.spec", a), cli_count(status, "model.parameters", b),
-           cli_count(status, "model.features", c), cli_count(status, "model.rows", d));
+    printf("%s, %s parameters, %s features, learns from %s%s rows\n", cli_string(cli, status, "model.spec", a), cli_count(status, "model.parameters", b),
+           cli_count(status, "model.features", c), cli_at(status, "privacy.epsilon") ? "about " : "", cli_count(status, "model.rows", d));
     label("");
     if (isfinite(cli_number(status, "model.own_score")))
         printf("own %s %s on rows kept back; last merge in epoch %s\n", cli_string(cli, status, "model.score_name", a),
                cli_real(status, "model.own_score", 3, b), cli_count(status, "epoch.last_merge", c));
+    else if (cli_is_true(status, "model.score_hidden"))
+        printf("own %s hidden: privacy; last merge in epoch %s\n", cli_string(cli, status, "model.score_name", a), cli_count(status, "epoch.last_merge", c));
     else printf("not scored yet; last merge in epoch %s\n", cli_count(status, "epoch.last_merge", c));
 }
 

@@ -75,12 +75,13 @@ static void say_head(const struct top *top, const json_t *status, FILE *file)
     fprintf(file, "epoch %s, %s of %s s;  own %s", cli_count(status, "epoch.number", a), cli_real(status, "epoch.elapsed_s", 0, b),
             cli_plain(cli, status, "network.epoch_length_s", c), cli_string(cli, status, "model.score_name", d));
     double success = cli_number(status, "cohorts.success");
-    fprintf(file, " %s;  cohorts %s", cli_real(status, "model.own_score", 3, a), cli_count(status, "cohorts.completed", b));
+    bool is_hidden = cli_is_true(status, "model.score_hidden");
+    fprintf(file, " %s;  cohorts %s", is_hidden ? "hidden: privacy" : cli_real(status, "model.own_score", 3, a), cli_count(status, "cohorts.completed", b));
     if (isfinite(success)) fprintf(file, " (%.0f %%)", 100 * success);
     fprintf(file, ", void %s\npeers %s of %s, %s links;  sent %s,", cli_count(status, "cohorts.void", d), cli_count(status, "peers.live", a),
             cli_count(status, "peers.known", b), cli_count(status, "peers.linked", c), cli_bytes(status, "traffic.bytes_sent", e));
-    fprintf(file, " received %s;  CPU %s s, %s\n", cli_bytes(status, "traffic.bytes_received", a), cli_real(status, "resources.cpu_s", 1, b),
-            cli_bytes(status, "resources.rss_bytes", c));
+    fprintf(file, " received %s;  CPU %s s, %s\nprivacy %s\n", cli_bytes(status, "traffic.bytes_received", a), cli_real(status, "resources.cpu_s", 1, b),
+            cli_bytes(status, "resources.rss_bytes", c), cli_string(cli, status, "privacy.text", d));
 }
 
 static void say_table(struct cli_table *table, FILE *file, uint32_t columns, uint32_t rows)
@@ -113,7 +114,7 @@ static int put_together(const struct top *top, uint32_t rows, FILE *file)
     if (code == CLI_OK) code = cli_ask(top->cli, "epochs", json_pack("{s:i}", "n", (int)n_epochs), &epochs, &trouble);
     if (code == CLI_OK) code = cli_ask(top->cli, "peers", NULL, &peers, &trouble);
     if (code == CLI_OK) {
-        uint32_t n_lines = cli_print_banner(top->cli, status, file) + 4;
+        uint32_t n_lines = cli_print_banner(top->cli, status, file) + 5;
         say_head(top, status, file);
         say_tables(top, epochs, peers, rows > n_lines ? rows - n_lines : 0, file);
     } else if (top->batch) {

@@ -215,12 +215,12 @@ static json_t *epoch_object(const struct sl_glance *glance, const struct sl_epoc
 {
     double own = 0;
     bool has_own = sl_own_score_for_owner(glance->setup, &record->own, &own);
-    return json_pack("{s:o,s:o,s:o,s:o,s:b,s:b,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "epoch", count(record->epoch),
+    return json_pack("{s:o,s:o,s:o,s:o,s:b,s:b,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "epoch", count(record->epoch),
                      "begin", seconds(record->begin_us), "steps", count_or_null((uint64_t)record->n_steps, record->trained), "cohort",
                      count_or_null((uint64_t)record->n_members, record->in_cohort || record->has_aggregate), "initiator", record->is_initiator, "aggregate",
                      record->has_aggregate, "void", record->is_void, "pulled", count((uint64_t)record->n_pulled), "merged", count((uint64_t)record->n_merged),
-                     "merged_members", count((uint64_t)record->n_merged_members), "own_score", real_or_null(own, has_own), "bytes_sent",
-                     count(record->bytes_sent), "bytes_received", count(record->bytes_received), "cpu_ms", real_or_null((double)record->cpu_us / 1e3, true),
+                     "merged_members", count((uint64_t)record->n_merged_members), "own_score", real_or_null(own, has_own), "epsilon",
+                     real_or_null(record->epsilon, sl_is_private(glance->setup)), "bytes_sent", count(record->bytes_sent), "bytes_received", count(record->bytes_received), "cpu_ms", real_or_null((double)record->cpu_us / 1e3, true),
                      "seconds", phases(record), "note", text_or_remains(record->note), "proposer", id_or_null(record->initiator), "roster",
                      count_or_null((uint64_t)record->n_roster, record->in_cohort), "lost", losses(record));
 }

@@ -189,6 +189,7 @@ const struct sl_epoch_record *sl_journal_close(struct sl_journal *journal, const
     record->bytes_received = status->bytes_received - journal->bytes_received;
     record->cpu_us = cpu_us - journal->cpu_us;
     if (record->trained) record->own = status->last_job.own;
+    record->epsilon = status->privacy.epsilon;
     explain(record, status);
 
     journal->bytes_sent = status->bytes_sent;

@@ -36,6 +36,7 @@ struct sl_epoch_record {
     struct sl_loss losses[SL_LOSSES_MAX];    /* in the order in which they were noticed */
     int train_error;
     struct sl_score own;                     /* of the weights at the beginning of the epoch; n_rows 0 = not known */
+    double epsilon;                          /* spent up to its end, at privacy.delta; 0 where privacy is off */
     uint64_t phase_us[SL_PHASES];            /* since the beginning of the epoch; SL_NEVER: not reached */
     uint64_t bytes_sent, bytes_received, cpu_us;
     bool has_cause;                          /* the note tells why, not only what came of it */
