@@ -158,6 +158,7 @@ static void store(struct sl_sim *sim, struct sl_sim_node *node, const struct sl_
     sl_sim_push(
         sim, (struct sl_sim_entry){
                  .at_us = node->disk_free_us, .type = SL_SIM_STORED, .node = node->index, .incarnation = node->incarnation, .data = write});
+    if (!sim->error) sl_sim_write_begins(sim, node, write, node->disk_free_us);
 }
 
 /* Training happens at once, its end comes later: between half and one and a half of the mean length. */
@@ -170,7 +171,10 @@ static void run_job(struct sl_sim *sim, struct sl_sim_node *node, const struct s
     }
     const struct sl_trainer *trainer = &sim->options.trainers[node->index];
     uint64_t begin_ns = sim->options.stopwatch_ns ? sim->options.stopwatch_ns() : 0;
-    trainer->run(trainer->context, job, result);
+    struct sl_job keyed = *job;
+    if (job->round.steps > 0) sl_sim_noise_key(sim, node, job->number, keyed.noise_key);
+    trainer->run(trainer->context, &keyed, result);
+    sl_wipe(keyed.noise_key, sizeof keyed.noise_key);
     if (sim->options.stopwatch_ns) node->busy_ns += sim->options.stopwatch_ns() - begin_ns;
     if (sim->options.check && job->type == SL_JOB_TRAIN) sl_checker_trained(&sim->checker, node->index, job->epoch, job->weights);
 
@@ -182,6 +186,7 @@ static void run_job(struct sl_sim *sim, struct sl_sim_node *node, const struct s
                                            .node = node->index,
                                            .incarnation = node->incarnation,
                                            .data = result});
+    sl_sim_crash_within(sim, node, SL_POINT_TRAINING, sim->now_us + (uint64_t)length_us);
 }
 
 static void hang_up(struct sl_sim *sim, struct sl_sim_node *node, uint32_t number)

@@ -115,6 +115,7 @@ void sl_checker_event(struct sl_checker *checker, uint32_t index, const struct s
     if (event->type == SL_EVENT_TICK) count_tick(checker, index, event->now_us);
     if (event->type == SL_EVENT_MESSAGE) hear_confirm(checker, index, event);
     if (event->type == SL_EVENT_DONE) take_result(checker, index, event->now_us, &event->done);
+    if (event->type == SL_EVENT_STORED) sl_checker_rounds_stored(checker, index, event->stored.ticket, event->stored.error);
     if (event->type != SL_EVENT_STORED || event->stored.error != 0) return;
 
     for (uint32_t i = 0; i < SL_CHECKER_TICKETS; i++) {
@@ -165,6 +166,7 @@ static void check_commit(struct sl_checker *checker, uint32_t index, const struc
     if (is_first && has_result && node->used_job == node->job)
         FAIL(checker, index, "committed the training result of job %" PRIu32 " twice, again in epoch %" PRIu64, node->job, envelope->epoch);
     if (is_first) node->used_job = node->job;
+    sl_checker_rounds_said(checker, index, envelope->epoch);
 }
 
 /* Its shares open what it holds of others: only when a threshold has confirmed the story that it follows. */
@@ -267,6 +269,7 @@ static void check_frame(struct sl_checker *checker, uint32_t index, uint64_t now
 
 static void remember_store(struct sl_checker *checker, uint32_t index, uint64_t now_us, const struct sl_store *store)
 {
+    sl_checker_rounds_store(checker, index, store);
     if (store->type != SL_STORE_PUT_STATE) return;
 
     struct sl_checked_node *node = &checker->nodes[index];
@@ -283,6 +286,7 @@ static void remember_job(struct sl_checker *checker, uint32_t index, uint64_t no
     uint64_t current = now_us / checker->config->epoch_us;
     if (job->number <= node->job) FAIL(checker, index, "gave job %" PRIu32 " a number that is not new", job->number);
     if (job->epoch != current) FAIL(checker, index, "trains for epoch %" PRIu64 " in epoch %" PRIu64, job->epoch, current);
+    sl_checker_rounds_job(checker, index, job);
     node->job = job->number;
     node->job_epoch = job->epoch;
     node->result_epoch = 0;
@@ -311,6 +315,7 @@ void sl_checker_status(struct sl_checker *checker, uint32_t index, const struct 
     if (status->peers_known > config->view_size) FAIL(checker, index, "knows %" PRIu32 " peers, more than view.size", status->peers_known);
     if (status->peers_live > status->peers_known) FAIL(checker, index, "counts more live peers than known ones");
     if (status->links_up > config->link_max) FAIL(checker, index, "holds %" PRIu32 " links, more than link.max", status->links_up);
+    sl_checker_rounds_status(checker, index, status);
     if (status->epochs_with_aggregate > status->epochs_seen + 1) FAIL(checker, index, "counts more aggregates than epochs");
 }
 

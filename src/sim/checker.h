@@ -7,6 +7,7 @@
 
 #include "base/limits.h"
 #include "cohort/session.h"
+#include "privacy/ledger.h"
 #include "starling/config.h"
 #include "starling/event.h"
 #include "starling/status.h"
@@ -22,9 +23,24 @@
  *   behind it is, by its hash, that very result. Equal vectors of two jobs are no violation: a trainer may have nothing left to improve.
  * - In a cohort a node says one thing per step, also by LISTs, and gives its shares away only after a threshold of CONFIRMs of one story.
  * - All results of one cohort over the same LISTs name the same mean; it is the plain mean of the members' clipped vectors.
+ * - Private rounds (checker_rounds.c): no job without a durable charge of its epoch that no job has used, with the numbers of that charge; no round is charged
+ *   twice, also not over restarts, and no charge is ever lost; one output of a round; nothing is committed in an epoch before its RELEASE is durable; the
+ *   epsilon of the status never falls, never passes the limit, and no loss is told.
  * - Epochs never go back; tables, actions and frames are bounded; weights are finite; no node spins in one instant.
  */
 enum { SL_CHECKER_TICKETS = 16, SL_CHECKER_TICKS_MAX = 200, SL_CHECKER_CONFIRMS = 128 };
+
+struct sl_checked_rounds {
+    uint64_t ticket;                         /* of the store of a round that is under way; 0 none */
+    bool is_record, is_used;                 /* is_record: it goes to the ledger; is_used: a job has begun on the last charge */
+    uint8_t record[SL_LEDGER_RECORD];
+    uint64_t asked, charged, released;       /* epochs: highest one for which a charge was asked, and the last with a durable one, and with its RELEASE */
+    struct sl_round paid;                    /* of the last charge */
+    uint64_t n_charges;                      /* durable ones */
+    uint64_t output_round;
+    uint8_t output[32];                      /* hash of that round's output */
+    double epsilon;                          /* told last */
+};
 
 struct sl_checked_node {
     uint8_t id[32];
@@ -45,6 +61,7 @@ struct sl_checked_node {
     float *trained;                          /* the vector that the last training job made */
     uint64_t trained_epoch;
     uint8_t trained_hash[32];
+    struct sl_checked_rounds rounds;
 };
 
 struct sl_checked_result { uint8_t cohort[32], chain[32], root[32]; uint64_t epoch; };
@@ -93,6 +110,14 @@ void sl_checker_committed(struct sl_checker *checker, uint32_t node, const float
  * Skipped, and counted so, where a member has trained on since. */
 void sl_checker_aggregate(struct sl_checker *checker, uint32_t node, const struct sl_checked_aggregate *aggregate);
 void sl_checker_skip(struct sl_checker *checker);
+
+/* checker_rounds.c: the ledger with which a node starts; what it stores, trains on and tells; and that it sends something of its result in an epoch. */
+void sl_checker_rounds_start(struct sl_checker *checker, uint32_t node, const uint8_t *ledger, size_t size);
+void sl_checker_rounds_store(struct sl_checker *checker, uint32_t node, const struct sl_store *store);
+void sl_checker_rounds_stored(struct sl_checker *checker, uint32_t node, uint64_t ticket, int error);
+void sl_checker_rounds_job(struct sl_checker *checker, uint32_t node, const struct sl_job *job);
+void sl_checker_rounds_said(struct sl_checker *checker, uint32_t node, uint64_t epoch);
+void sl_checker_rounds_status(struct sl_checker *checker, uint32_t node, const struct sl_status *status);
 
 /* Records a violation that a driver saw; the first one stays. */
 void sl_checker_fail(struct sl_checker *checker, uint32_t node, const char *sentence);

@@ -34,6 +34,15 @@ static void start_named(struct sl_sim *sim, const struct sl_fault *fault)
         if (fault->groups[i]) sl_sim_start(sim, i, fault->state);
 }
 
+static void arm_named(struct sl_sim *sim, const struct sl_fault *fault)
+{
+    for (uint32_t i = 0; i < sim->options.n_nodes; i++) {
+        if (!fault->groups[i]) continue;
+        sim->nodes[i].point = fault->point;
+        sim->nodes[i].point_down_us = (uint64_t)fault->time_us;
+    }
+}
+
 static void set_churn(struct sl_sim *sim, double churn)
 {
     sim->churn = churn;
@@ -80,6 +89,7 @@ void sl_sim_fault(struct sl_sim *sim, const struct sl_fault *fault)
     case SL_FAULT_JOIN:
     case SL_FAULT_RESTART: start_named(sim, fault); break;
     case SL_FAULT_CRASH: crash_named(sim, fault); break;
+    case SL_FAULT_CRASH_AT: arm_named(sim, fault); break;
     case SL_FAULT_LOSS: sim->network.loss = fault->value; break;
     case SL_FAULT_DUPLICATE: sim->network.duplicate = fault->value; break;
     case SL_FAULT_REORDER: sim->network.reorder = fault->value; break;

@@ -203,6 +203,29 @@ static int take_crash(struct parser *parser, struct sl_fault *fault)
     return error;
 }
 
+/* "charged" */
+static int take_point(struct parser *parser, struct sl_fault *fault)
+{
+    static const char *const points[] = {"charge", "charged", "training", "output", "kept", "release", "released", "sent"};
+    const char *word = next(parser);
+    for (int i = 0; word && i < 8; i++) {
+        if (strcmp(word, points[i]) != 0) continue;
+        fault->point = (enum sl_round_point)(SL_POINT_CHARGE + i);
+        return SL_OK;
+    }
+    return refuse(parser, word, "charge, charged, training, output, kept, release, released or sent", SL_ERROR_FORMAT);
+}
+
+static int take_crash_at(struct parser *parser, struct sl_fault *fault)
+{
+    int error = take_point(parser, fault);
+    if (!error) error = take_nodes(parser, fault);
+    const char *word = error ? NULL : next(parser);
+    if (!word) return error;
+    if (strcmp(word, "for") != 0) return refuse(parser, word, "for TIME", SL_ERROR_FORMAT);
+    return take_time(parser, &fault->time_us);
+}
+
 static int take_slow(struct parser *parser, struct sl_fault *fault)
 {
     static const char *const wanted = "a factor such as x100, from x0.01 to x1000000";
@@ -238,7 +261,7 @@ static int take_verb(struct parser *parser, struct sl_fault *fault)
         [SL_FAULT_PARTITION] = "partition", [SL_FAULT_ONE_WAY] = "one-way", [SL_FAULT_HEAL] = "heal", [SL_FAULT_JOIN] = "join",
         [SL_FAULT_CRASH] = "crash", [SL_FAULT_RESTART] = "restart", [SL_FAULT_LOSS] = "loss", [SL_FAULT_DUPLICATE] = "duplicate",
         [SL_FAULT_REORDER] = "reorder", [SL_FAULT_STORE_FAIL] = "store-fail", [SL_FAULT_DELAY] = "delay", [SL_FAULT_SLOW] = "slow",
-        [SL_FAULT_CLOCK] = "clock", [SL_FAULT_CHURN] = "churn", [SL_FAULT_CALM] = "calm",
+        [SL_FAULT_CLOCK] = "clock", [SL_FAULT_CHURN] = "churn", [SL_FAULT_CRASH_AT] = "crash-at", [SL_FAULT_CALM] = "calm",
     };
     const char *word = next(parser);
     for (int i = SL_FAULT_PARTITION; word && i <= SL_FAULT_CALM; i++) {
@@ -247,7 +270,7 @@ static int take_verb(struct parser *parser, struct sl_fault *fault)
         return SL_OK;
     }
     return refuse(parser, word,
-                  "partition, one-way, heal, join, crash, restart, loss, duplicate, reorder, store-fail, delay, slow, clock, churn or calm",
+                  "partition, one-way, heal, join, crash, crash-at, restart, loss, duplicate, reorder, store-fail, delay, slow, clock, churn or calm",
                   SL_ERROR_FORMAT);
 }
 
@@ -259,6 +282,7 @@ static int take_arguments(struct parser *parser, struct sl_fault *fault)
     case SL_FAULT_JOIN: return take_nodes(parser, fault);
     case SL_FAULT_CRASH:
     case SL_FAULT_RESTART: return take_crash(parser, fault);
+    case SL_FAULT_CRASH_AT: return take_crash_at(parser, fault);
     case SL_FAULT_LOSS:
     case SL_FAULT_DUPLICATE:
     case SL_FAULT_REORDER:

@@ -15,11 +15,19 @@
  *   join NODES                these nodes start only now                          churn P               a share P of the nodes crashes and returns every epoch
  *   crash NODES [for TIME] [with current|old|torn|no state]                       restart NODES [with ... state]
  *   loss P    duplicate P    reorder P    store-fail P    delay TIME              slow NODES xFACTOR    clock NODES +-TIME (at 0s only)
- *   calm                      ends every fault above except crash and clock
+ *   crash-at POINT NODES [for TIME]     where privacy.unit is not off: these nodes crash when they come to this point of a private round for the first time:
+ *                             charge (its record is being written), charged (it is durable), training, output (its file is being written), kept (it is
+ *                             durable), release (its record is being written), released (it is durable), sent (its COMMIT is out)
+ *   calm                      ends every fault above except crashes and clock
  */
 enum sl_fault_type {
     SL_FAULT_PARTITION, SL_FAULT_ONE_WAY, SL_FAULT_HEAL, SL_FAULT_JOIN, SL_FAULT_CRASH, SL_FAULT_RESTART, SL_FAULT_LOSS, SL_FAULT_DUPLICATE,
-    SL_FAULT_REORDER, SL_FAULT_STORE_FAIL, SL_FAULT_DELAY, SL_FAULT_SLOW, SL_FAULT_CLOCK, SL_FAULT_CHURN, SL_FAULT_CALM
+    SL_FAULT_REORDER, SL_FAULT_STORE_FAIL, SL_FAULT_DELAY, SL_FAULT_SLOW, SL_FAULT_CLOCK, SL_FAULT_CHURN, SL_FAULT_CRASH_AT, SL_FAULT_CALM
+};
+
+/* Points of a private round, in its order. */
+enum sl_round_point {
+    SL_POINT_NONE, SL_POINT_CHARGE, SL_POINT_CHARGED, SL_POINT_TRAINING, SL_POINT_OUTPUT, SL_POINT_KEPT, SL_POINT_RELEASE, SL_POINT_RELEASED, SL_POINT_SENT
 };
 
 enum sl_state_kind { SL_STATE_CURRENT, SL_STATE_OLD, SL_STATE_TORN, SL_STATE_NONE };
@@ -32,6 +40,7 @@ struct sl_fault {
     int64_t time_us;             /* crash: down for so long (0: for good); delay; clock offset */
     uint32_t from, to;           /* one-way */
     enum sl_state_kind state;
+    enum sl_round_point point;   /* crash-at */
 };
 
 struct sl_scenario {

@@ -291,6 +291,8 @@ void sl_sim_destroy(struct sl_sim **pointer)
         free(node->state.bytes);
         free(node->old_state.bytes);
         free(node->book.bytes);
+        free(node->ledger.bytes);
+        free(node->kept.bytes);
         sl_links_finish(&node->links);
     }
     sl_sim_queue_finish(&sim->queue);

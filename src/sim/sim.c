@@ -110,6 +110,7 @@ static void step(struct sl_sim *sim, struct sl_sim_node *node, struct sl_event *
 
     if (is_checked) check_step(sim, node, event->now_us, &actions);
     if (!sim->checker.violation[0]) sl_sim_carry_out(sim, node, &actions);
+    if (node->has_committed) sl_sim_crash_at(sim, node, SL_POINT_SENT);
 }
 
 static void link_event(struct sl_sim *sim, struct sl_sim_node *node, uint32_t number, enum sl_link_change change, const uint8_t *key)
@@ -171,11 +172,15 @@ void sl_sim_start(struct sl_sim *sim, uint32_t index, enum sl_state_kind kind)
         sim->error = SL_ERROR_NO_MEMORY;
         return;
     }
+    sl_sim_check_disk(sim, node);
     if (sim->options.check) sl_checker_start(&sim->checker, index, node->identity.id, sl_sim_clock(sim, node));
+    if (sim->options.check) sl_checker_rounds_start(&sim->checker, index, node->ledger.bytes, node->ledger.size);
     struct sl_bytes state = state_to_start(sim, node, kind);
     struct sl_bytes book = kind == SL_STATE_NONE ? (struct sl_bytes){0} : node->book;
     if (kind == SL_STATE_TORN && book.size > 0) book.size /= 2;
-    struct sl_event event = {.type = SL_EVENT_START, .start = {.state = state.bytes, .state_size = state.size, .book = book.bytes, .book_size = book.size}};
+    struct sl_event event = {.type = SL_EVENT_START, .start = {.state = state.bytes, .state_size = state.size, .book = book.bytes, .book_size = book.size,
+                                                            .ledger = node->ledger.bytes, .ledger_size = node->ledger.size,
+                                                            .release = node->kept.bytes, .release_size = node->kept.size}};
     step(sim, node, &event);
 }
 
@@ -194,6 +199,7 @@ static void add_counters(struct sl_status *sum, const struct sl_status *more)
     sum->messages_refused += more->messages_refused;
     sum->signature_checks += more->signature_checks;
     sum->signatures_made += more->signatures_made;
+    sum->privacy.rounds_wasted += more->privacy.rounds_wasted;
 }
 
 /* The process dies: what was under way on disk or in training is gone, the others see their links end. */
@@ -202,6 +208,7 @@ void sl_sim_crash(struct sl_sim *sim, uint32_t index)
     struct sl_sim_node *node = &sim->nodes[index];
     if (!node->core) return;
 
+    sl_sim_tear(sim, node);
     sl_node_status(node->core, &node->last);
     if (node->last.epoch >= node->last.first_epoch) node->last.epochs_seen++;          /* the one in which it dies: it may have its aggregate */
     add_counters(&node->past, &node->last);
@@ -355,6 +362,7 @@ static void on_stored(struct sl_sim *sim, struct sl_sim_node *node, const struct
 {
     if (write->type == SL_STORE_PUT_STATE && !write->error) keep_state(sim, node, write);
     if (write->type == SL_STORE_PUT_BOOK && !write->error) keep_book(sim, node, write);
+    if (!sl_sim_write_ends(sim, node, write)) return;
     step(sim, node, &(struct sl_event){.type = SL_EVENT_STORED, .stored = {.ticket = write->ticket, .error = write->error}});
 }
 
@@ -490,6 +498,8 @@ void sl_sim_status(const struct sl_sim *sim, uint32_t index, struct sl_status *o
     out->book_tried = counters.book_tried;
     out->sharing_radius = counters.sharing_radius;
     out->last_job = counters.last_job;
+    out->privacy = counters.privacy;
+    out->privacy.rounds_wasted = sum.privacy.rounds_wasted;
     out->stalled = counters.stalled;
     memcpy(out->reason, counters.reason, sizeof out->reason);
 }

@@ -10,6 +10,8 @@
 #include "base/rng.h"
 #include "starling/error.h"
 
+enum { SCALE = 1 << 20 };        /* the clip norm in integers */
+
 static uint32_t dim_of(const struct sl_shape *shape)
 {
     return shape->n_hidden == 0 ? shape->n_features : 0;
@@ -91,18 +93,63 @@ void sl_stub_finish(struct sl_stub *stub)
     stub->optimum = NULL;
 }
 
+static bool is_private(const struct sl_job *job)
+{
+    return job->round.steps > 0;
+}
+
+/* Noise for tests, not for privacy: evenly spread in -width .. width, from the job's key. */
+static double noise(struct sl_rng *rng, double width)
+{
+    return width * ((double)sl_rng_u32(rng) / 2147483648.0 - 1);
+}
+
+/* Half a thousandth of the noise that was charged, which no cluster would agree under. */
+static void train_record(const struct sl_stub *stub, const struct sl_job *job)
+{
+    struct sl_rng rng;
+    double width = sqrt((double)job->round.sigma2) / (double)SCALE / 2000;
+    sl_rng_init(&rng, job->noise_key);
+    for (uint32_t j = 0; j < stub->dim; j++)
+        job->weights[j] = (float)(job->weights[j] + stub->step * ((double)stub->optimum[j] - job->weights[j]) + noise(&rng, width));
+}
+
+/* The way to the optimum on the block, at most of length 1, in integers and noised; the weights come home as they were. */
+static void train_node(const struct sl_stub *stub, const struct sl_job *job)
+{
+    struct sl_rng rng;
+    double sum = 0, width = sqrt((double)job->round.sigma2) / 2000;
+    for (uint32_t i = 0; i < job->n_block; i++) {
+        double way = stub->step * ((double)stub->optimum[job->block[i]] - job->weights[job->block[i]]);
+        sum += way * way;
+    }
+    double scale = sum > 1 ? SCALE / sqrt(sum) : SCALE;
+    sl_rng_init(&rng, job->noise_key);
+    for (uint32_t i = 0; i < job->n_block; i++) {
+        double way = stub->step * ((double)stub->optimum[job->block[i]] - job->weights[job->block[i]]);
+        job->release[i] = (int32_t)(way * scale) + (int32_t)noise(&rng, width);
+    }
+}
+
+static void train(const struct sl_stub *stub, const struct sl_job *job)
+{
+    if (job->release) { train_node(stub, job); return; }
+    if (is_private(job)) { train_record(stub, job); return; }
+    for (uint32_t j = 0; j < stub->dim; j++) job->weights[j] = (float)(job->weights[j] + stub->step * ((double)stub->optimum[j] - job->weights[j]));
+}
+
 static void run(void *context, const struct sl_job *job, struct sl_job_result *out)
 {
     const struct sl_stub *stub = context;
     assert(job->dim == stub->dim);
 
-    double loss = squared_distance(job->weights, stub->optimum, stub->dim) / 2;
+    double loss = is_private(job) ? 0 : squared_distance(job->weights, stub->optimum, stub->dim) / 2;          /* nothing is told of private data */
     *out = (struct sl_job_result){.number = job->number, .error = SL_OK, .n_rows = 1, .loss = loss};
-    out->own = (struct sl_score){.loss = loss, .rmse = sqrt(2 * loss), .n_rows = 1};
+    if (!is_private(job)) out->own = (struct sl_score){.loss = loss, .rmse = sqrt(2 * loss), .n_rows = 1};
     if (job->type != SL_JOB_TRAIN) return;
 
-    out->n_steps = 1;
-    for (uint32_t j = 0; j < stub->dim; j++) job->weights[j] = (float)(job->weights[j] + stub->step * ((double)stub->optimum[j] - job->weights[j]));
+    out->n_steps = is_private(job) ? job->round.steps : 1;
+    train(stub, job);
 }
 
 struct sl_trainer sl_stub_trainer(struct sl_stub *stub)

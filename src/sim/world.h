@@ -8,7 +8,7 @@
 #include "sim/queue.h"
 #include "sim/sim.h"
 
-/* The inside of the simulator, shared by sim.c (loop and steps), act.c (what nodes ask for), setup.c (creation),
+/* The inside of the simulator, shared by sim.c (loop and steps), act.c (what nodes ask for), setup.c (creation), disk.c (ledgers and release files),
  * faults.c (what goes wrong) and inspect.c (a look into cores). */
 
 enum sl_sim_type {
@@ -59,6 +59,10 @@ struct sl_sim_node {
     struct sl_links links;
     struct sl_bytes state, old_state;    /* durable, and the one before */
     struct sl_bytes book;                /* durable */
+    struct sl_bytes ledger, kept;        /* privacy: durable records, torn ones until the next start, and the release file */
+    struct sl_disk_write *under_way;     /* of these two; NULL none */
+    enum sl_round_point point;           /* where it is to crash next */
+    uint64_t point_down_us;
     struct sl_status past;               /* counters of former incarnations */
     struct sl_status last;               /* as it was when it went down */
     uint64_t last_merge_us, n_steps, busy_ns;
@@ -102,6 +106,15 @@ void sl_sim_carry_out(struct sl_sim *sim, struct sl_sim_node *node, const struct
 void sl_sim_close_end(struct sl_sim *sim, uint32_t pipe, uint32_t side);               /* the node there leaves; the other will hear of it */
 uint64_t sl_sim_arrival(const struct sl_sim *sim, struct sl_pipe *pipe, uint32_t side, uint64_t travel_us);
 uint64_t sl_sim_dial_patience(const struct sl_sim *sim);                               /* microseconds until an unanswered dial is given up */
+
+/* disk.c */
+bool sl_sim_crash_at(struct sl_sim *sim, struct sl_sim_node *node, enum sl_round_point point);         /* if the scenario wants it there: true, it is down */
+void sl_sim_crash_within(struct sl_sim *sim, struct sl_sim_node *node, enum sl_round_point point, uint64_t until_us);       /* at some time until then */
+void sl_sim_write_begins(struct sl_sim *sim, struct sl_sim_node *node, struct sl_disk_write *write, uint64_t until_us);
+bool sl_sim_write_ends(struct sl_sim *sim, struct sl_sim_node *node, const struct sl_disk_write *write);      /* false: the node crashed before it heard */
+void sl_sim_tear(struct sl_sim *sim, struct sl_sim_node *node);                        /* what is under way at a crash */
+void sl_sim_check_disk(struct sl_sim *sim, struct sl_sim_node *node);                  /* before a start */
+void sl_sim_noise_key(const struct sl_sim *sim, const struct sl_sim_node *node, uint32_t job, uint8_t out[32]);
 
 bool sl_sim_is_tapped(const struct sl_sim *sim, uint32_t node);                        /* are its actions changed? */
 
