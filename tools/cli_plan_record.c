@@ -19,6 +19,8 @@ static const double gradient_s = 1e-9, noise_s = 1e-7, epoch_s_max = .3;        
 static const uint32_t steps_max = 10;            /* of an epoch */
 static const double steps_wanted = 300;          /* of all epochs: few steps learn little, many cost noise */
 
+static const double ratio_max = 20;              /* of noise to signal in a step; at 7 MNIST loses three points of accuracy */
+
 static double step_s(double batch, uint32_t dim)
 {
     return batch * dim * gradient_s + dim * noise_s;
@@ -44,13 +46,14 @@ static void choose_steps(struct cli_plan_record *plan)
     plan->epoch_cpu_s = plan->steps * step_s(plan->batch, plan->dim);
 }
 
-/* A step moves by a gradient of norm 1 at most, and by noise of norm z sqrt(dim) / B. With twenty times as much noise as signal MNIST learns next to nothing. */
+/* A step moves by a gradient of norm 1 at most, and by noise of norm z sqrt(dim) / B. */
 static void find_doubt(struct cli_plan_record *plan)
 {
     double ratio = plan->noise * sqrt(plan->dim) / plan->batch;
-    if (ratio > 20)
-        snprintf(plan->doubt, sizeof plan->doubt, "at epsilon %g with %llu records the noise of a step is %.0f times as large as what it can learn: expect a poor model; "
-                 "more records, fewer epochs, a smaller model or a larger epsilon would help", plan->epsilon, (unsigned long long)plan->records, ratio);
+    if (ratio > ratio_max)
+        snprintf(plan->doubt, sizeof plan->doubt,
+                 "at epsilon %g with %llu records the noise of a step is %.0f times as large as what it can learn: expect a poor model; more records, fewer "
+                 "epochs, a smaller model or a larger epsilon would help", plan->epsilon, (unsigned long long)plan->records, ratio);
 }
 
 int cli_plan_record(struct cli_plan_record *plan, char *why)
@@ -78,8 +81,9 @@ int cli_plan_record(struct cli_plan_record *plan, char *why)
     plan->noise = noise.noise;
     plan->after = noise.epsilon;
     if (error || plan->noise > CLI_NOISE_MAX)
-        return snprintf(why, CLI_PLAN_WHY_SIZE, "epsilon %g for %llu epochs at delta %g would take more noise than the %d clip norms that are possible; choose a larger "
-                        "epsilon or fewer epochs", plan->epsilon, (unsigned long long)plan->epochs, plan->delta, CLI_NOISE_MAX), SL_ERROR_OUT_OF_RANGE;
+        return snprintf(why, CLI_PLAN_WHY_SIZE,
+                        "epsilon %g for %llu epochs at delta %g would take more noise than the %d clip norms that are possible; choose a larger epsilon or "
+                        "fewer epochs", plan->epsilon, (unsigned long long)plan->epochs, plan->delta, CLI_NOISE_MAX), SL_ERROR_OUT_OF_RANGE;
     find_doubt(plan);
     return SL_OK;
 }

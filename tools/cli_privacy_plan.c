@@ -38,11 +38,11 @@ struct answer {
 static bool parse_words(int argc, char **argv, struct request *request)
 {
     struct cli_words words;
-    const struct cli_flag flags[] = {{"--records", &request->records, NULL}, {"--batch", &request->batch, NULL},         {"--epochs", &request->epochs, NULL},
-                                     {"--steps", &request->steps, NULL},     {"--epsilon", &request->epsilon, NULL},     {"--delta", &request->delta, NULL},
-                                     {"--unit", &request->unit, NULL},       {"--honest", &request->honest, NULL},       {"--colluders", &request->colluders, NULL},
-                                     {"--cohort", &request->cohort, NULL},   {"--block", &request->block, NULL},         {"--adjacency", &request->adjacency, NULL},
-                                     {0}};
+    const struct cli_flag flags[] = {{"--records", &request->records, NULL}, {"--batch", &request->batch, NULL}, {"--epochs", &request->epochs, NULL},
+                                     {"--steps", &request->steps, NULL}, {"--epsilon", &request->epsilon, NULL}, {"--delta", &request->delta, NULL},
+                                     {"--unit", &request->unit, NULL}, {"--honest", &request->honest, NULL}, {"--cohort", &request->cohort, NULL},
+                                     {"--colluders", &request->colluders, NULL}, {"--block", &request->block, NULL},
+                                     {"--adjacency", &request->adjacency, NULL}, {0}};
     return cli_words_sort(argc, argv, flags, 1, &words, request->why, sizeof request->why);
 }
 
@@ -140,7 +140,8 @@ static void check_cohort(struct answer *answer)
     config.privacy_node_clip = 1;
     if (answer->cohort > 0 && sl_privacy_check_network(&config, why, sizeof why) != SL_OK) WARN(answer, "%s", why);
     if (answer->cohort == 0 && config.privacy_honest > 1)
-        WARN(answer, "epsilon holds for cohorts in which at least %u members add their noise and do not collude; --cohort C checks a size", config.privacy_honest);
+        WARN(answer, "epsilon holds for cohorts in which at least %u members add their noise and do not collude; --cohort C checks a size",
+             config.privacy_honest);
 }
 
 static void find_warnings(struct answer *answer)
@@ -247,9 +248,9 @@ static json_t *json_of(const struct answer *answer)
     const bool is_record = sl_unit_of(config) == SL_UNIT_RECORD;
     json_t *warnings = json_array();
     for (uint32_t i = 0; i < answer->n_warnings; i++) json_array_append_new(warnings, json_string(answer->warnings[i]));
-    json_t *data = json_pack("{s:s, s:f, s:f, s:f, s:f, s:I, s:I, s:o}", "unit", config->privacy_unit, "noise", answer->noise.noise, "epsilon", answer->noise.epsilon,
-                             "epsilon_wanted", answer->epsilon, "delta", answer->delta, "epochs", (json_int_t)answer->epochs, "records",
-                             (json_int_t)config->privacy_records, "warnings", warnings);
+    json_t *data = json_pack("{s:s, s:f, s:f, s:f, s:f, s:I, s:I, s:o}", "unit", config->privacy_unit, "noise", answer->noise.noise, "epsilon",
+                             answer->noise.epsilon, "epsilon_wanted", answer->epsilon, "delta", answer->delta, "epochs", (json_int_t)answer->epochs,
+                             "records", (json_int_t)config->privacy_records, "warnings", warnings);
     json_t *more = is_record ? json_pack("{s:f, s:I, s:I}", "sampling_rate", config->privacy_sampling_rate, "batch", (json_int_t)config->privacy_batch, "steps",
                                          (json_int_t)config->privacy_steps)
                              : json_pack("{s:f, s:I, s:I, s:f, s:f}", "eps_floor", answer->noise.floor, "honest", (json_int_t)config->privacy_honest,

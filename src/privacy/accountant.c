@@ -154,7 +154,8 @@ double sl_delta(const struct sl_rdp *sum, double epsilon)
 double sl_group_delta(double epsilon, double delta, uint32_t k)
 {
     if (epsilon == 0) return fmin(1, k * delta);
-    double ratio = exp((k - 1.) * epsilon) * (expm1(-(double)k * epsilon) / expm1(-epsilon));       /* (e^(k eps) - 1) / (e^eps - 1), without overflow on the way */
+    /* (e^(k eps) - 1) / (e^eps - 1), without overflow on the way */
+    double ratio = exp((k - 1.) * epsilon) * (expm1(-(double)k * epsilon) / expm1(-epsilon));
     return isfinite(ratio) ? fmin(1, delta * ratio) : 1;
 }
 

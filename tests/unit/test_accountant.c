@@ -150,7 +150,8 @@ Test(accountant, the_grid_has_159_orders_that_rise_from_2_to_4096)
     cr_assert_eq(sl_order(0), 2);
     cr_assert_eq(sl_order(SL_ORDERS - 1), 4096);
     for (uint32_t i = 1; i < SL_ORDERS; i++) cr_assert_gt(sl_order(i), sl_order(i - 1));
-    static const uint32_t some[][2] = {{126, 128}, {127, 144}, {134, 256}, {135, 288}, {142, 512}, {143, 576}, {150, 1024}, {151, 1280}, {154, 2048}, {155, 2560}};
+    static const uint32_t some[][2] = {{126, 128}, {127, 144}, {134, 256}, {135, 288}, {142, 512}, {143, 576}, {150, 1024}, {151, 1280}, {154, 2048},
+                                       {155, 2560}};
     for (uint32_t i = 0; i < sizeof some / sizeof some[0]; i++) cr_assert_eq(sl_order(some[i][0]), some[i][1]);
 }
 

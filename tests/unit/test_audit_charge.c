@@ -167,7 +167,7 @@ static double projected_part(const struct bits *a, int rows, const double *gram,
     return inverse_form(g, rows, x) / (double)inner(d, d);
 }
 
-/* Matrices as the sketches' are, from one stream each; of every kind of difference the mean part, the largest, and how often it is above three times the mean. */
+/* Matrices as those of sketches, from a stream each; of every kind of difference the mean part, the largest, and how often it is above three times the mean. */
 struct strays { double mean[KINDS], largest[KINDS]; uint32_t n_far[KINDS]; };
 
 static struct strays project(int rows, uint32_t n_matrices)
@@ -193,8 +193,8 @@ static struct strays project(int rows, uint32_t n_matrices)
     return strays;
 }
 
-/* At eight rows three times the mean is passed by about one honest matrix in four hundred (the tail of a chi-square of 8); at 32 by none. What the charge allows
- * for, kappa times the mean, is passed by none here. */
+/* At eight rows about one honest matrix in four hundred passes three times the mean (the tail of a chi-square of 8); at 32 rows none does. None here passes
+ * kappa times the mean, which is what the charge allows for. */
 static void check_strays(int rows, uint32_t n_matrices)
 {
     struct strays strays = project(rows, n_matrices);

@@ -98,7 +98,8 @@ Test(budget, thousands_of_equal_charges_are_added_from_memory)
 /* z = 4, delta 1e-5, one release: epsilon 1.01 for all; the floors by h. */
 Test(budget, the_floor_counts_the_own_share_alone)
 {
-    static const struct { uint32_t honest; double floor; } known[] = {{2, 1.48}, {3, 1.85}, {4, 2.17}, {5, 2.45}, {8, 3.19}, {9, 3.41}, {16, 4.75}, {32, 7.09}};
+    static const struct { uint32_t honest; double floor; } known[] = {{2, 1.48}, {3, 1.85}, {4, 2.17}, {5, 2.45}, {8, 3.19}, {9, 3.41}, {16, 4.75},
+                                                                      {32, 7.09}};
     for (uint32_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         struct sl_budget budget = budget_of(cohort_charge(4, known[i].honest, 0), 1);
         near(sl_budget_epsilon(&budget, 1e-5), 1.01, 6e-3, "epsilon");
@@ -209,7 +210,8 @@ static void refuses(struct sl_charge charge, const char *why)
 Test(budget, sound_charges_pass)
 {
     const struct sl_charge good[] = {record_charge(.2, 3.84, 5), record_charge(1, .3, 1), record_charge(1e-15, 256, SL_STEPS_MAX), cohort_charge(4, 5, 8192),
-                                     cohort_charge(256, 5, 0), cohort_charge(256, 63, 4096), cohort_charge(.3, 1, 0), replace_charge(.6, 5), replace_charge(256, 1)};
+                                     cohort_charge(256, 5, 0), cohort_charge(256, 63, 4096), cohort_charge(.3, 1, 0), replace_charge(.6, 5),
+                                     replace_charge(256, 1)};
     for (uint32_t i = 0; i < sizeof good / sizeof good[0]; i++) cr_assert_eq(sl_charge_check(&good[i]), SL_OK, "%u", i);
 }
 
