@@ -50,6 +50,10 @@ static const char *const steps[] = {"its beginning", "the sharing of keys", "the
 static const char *const reasons[] = {"no reason given", "the reference is too far from its own model", "it leaves", "its training was not finished in time",
                                       "the reference did not come in time"};
 
+/* In what a proposal differs from our configuration (core/core.h). */
+static const char *const terms[] = {"nothing differs", "it is of another privacy.unit", "it has another privacy.node_clip", "it has another noise",
+                                    "it is of another ring"};
+
 /* Kinds of proofs (cohort/evidence.h). */
 static const char *const kinds[] = {"broke the protocol", "signed two different messages of one step", "sealed a share that contradicts its signed hash",
                                     "signed a false tag of a mask", "signed a false tag of a box key", "dealt shares that do not give its own mask",
@@ -82,6 +86,7 @@ size_t sl_trace_text(const struct sl_trace_event *event, const char *peer_name, 
         case 'b': length = append_number(text, size, length, event->b); break;
         case 's': length = append(text, size, length, word(steps, sizeof steps / sizeof *steps, event->a)); break;
         case 'r': length = append(text, size, length, word(reasons, sizeof reasons / sizeof *reasons, event->a)); break;
+        case 'd': length = append(text, size, length, word(terms, sizeof terms / sizeof *terms, event->a)); break;
         case 'k': length = append(text, size, length, word(kinds, sizeof kinds / sizeof *kinds, event->a)); break;
         case 'e': length = append(text, size, length, sl_error_text(event->error)); break;
         default: assert(!"unknown letter in trace_events.def");

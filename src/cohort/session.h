@@ -64,6 +64,7 @@ enum sl_session_news {
     SL_NEWS_CONTRADICTION,                   /* member signed two different bodies of one step; number: the step */
     SL_NEWS_BAD_SECRET,                      /* member: its shares give no secret that fits */
     SL_NEWS_BAD_RESULT,                      /* member signed another result than ours */
+    SL_NEWS_ODD_SUM,                         /* number: energy of the sum in thousandths of the noise that its members owe; noise was kept back, or added */
     SL_NEWS_REFUSED,                         /* member leaves; number: its reason */
     SL_NEWS_VOID                             /* number: step; member: whose fault, or ALL */
 };

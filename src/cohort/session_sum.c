@@ -247,6 +247,16 @@ static bool is_small_enough(const struct sl_session *session, double energy)
     return energy <= n * n * sl_sketch_band(session->rows, session->noise_variance > 0).upper * expected;
 }
 
+/* Is there as much noise in the sum as so many shares of it give (4.5 deviations of a chi-square law), and not more than that and their inputs? It does not void
+ * the run: whoever wanted budgets spent for nothing would have it easy. */
+static void look_at_noise(struct sl_session *session, double energy)
+{
+    double n = sl_count_bits(session_last(session)), due = n * session->dim * session->noise_variance, slack = 4.5 * sqrt(2.0 / session->dim);
+    double inputs = n * ldexp(session->radius_q, session->ring_exponent - 16), crossing = 9 * inputs * sqrt(due / session->dim);
+    bool is_odd = energy < due * (1 - slack) || energy > due * (1 + slack) + inputs * inputs + crossing;
+    if (session->noise_variance > 0 && is_odd) session_tell(session, SL_NEWS_ODD_SUM, SL_SESSION_ALL, (int64_t)(1000 * (energy / due)));
+}
+
 /* ---- the result ---- */
 
 static bool say_result(struct sl_session *session)
@@ -281,6 +291,7 @@ bool session_sum(struct sl_session *session)
         session_void(session, SL_SESSION_ALL);
         return false;
     }
+    look_at_noise(session, energy);
     session_tell(session, SL_NEWS_SUMMED, session->own, sl_count_bits(session_last(session)));
     if (say_result(session)) return true;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#include "config/plan.h"
 #include "core/core.h"
 #include "share/quantise.h"
 #include "starling/error.h"
@@ -136,7 +137,8 @@ static void on_tell(void *context, enum sl_session_news news, uint32_t member, i
         [SL_NEWS_UNMASKED] = SL_TRACE_UNMASKED, [SL_NEWS_SUMMED] = SL_TRACE_SUMMED, [SL_NEWS_DROPPED] = SL_TRACE_DROPPED,
         [SL_NEWS_BAD_SHARE] = SL_TRACE_BAD_SHARE, [SL_NEWS_DISPUTED] = SL_TRACE_DISPUTED, [SL_NEWS_BAD_AUDIT] = SL_TRACE_BAD_AUDIT,
         [SL_NEWS_TOO_LARGE] = SL_TRACE_TOO_LARGE, [SL_NEWS_CONTRADICTION] = SL_TRACE_CONTRADICTION, [SL_NEWS_BAD_SECRET] = SL_TRACE_BAD_SECRET,
-        [SL_NEWS_BAD_RESULT] = SL_TRACE_BAD_RESULT, [SL_NEWS_REFUSED] = SL_TRACE_REFUSED, [SL_NEWS_VOID] = SL_TRACE_VOID};
+        [SL_NEWS_BAD_RESULT] = SL_TRACE_BAD_RESULT, [SL_NEWS_REFUSED] = SL_TRACE_REFUSED,
+        [SL_NEWS_ODD_SUM] = SL_TRACE_ODD_SUM, [SL_NEWS_VOID] = SL_TRACE_VOID};
     struct sl_node *node = context;
     struct cohort *cohort = &node->cohort;
     bool is_one = member < cohort->n_members, is_fault = is_one && member != cohort->own && news >= SL_NEWS_DROPPED;
@@ -153,7 +155,7 @@ bool cohort_init(struct sl_node *node, struct sl_arena *arena, struct sl_rng rng
     struct cohort *cohort = &node->cohort;
     struct sl_session_port port = {.context = node, .send = on_send, .want = on_want, .encode = on_encode, .accuse = on_accuse, .tell = on_tell,
                                    .count = on_count};
-    uint32_t rows_max = node->k >= SL_AUDIT_DIM_MIN ? SL_AUDIT_ROWS : 0;
+    uint32_t rows_max = sl_audit_rows_of(&node->config, node->k);
     uint32_t roster_max = 1024 + node->config.cohort_max_size * JOIN_MAX;
     cohort->roster_max = roster_max < ROSTER_MAX ? roster_max : ROSTER_MAX;
     cohort->members = SL_TAKE(arena, struct member, node->config.cohort_max_size);
@@ -199,6 +201,27 @@ static void ask_early(struct sl_node *node, enum sl_session_state state)
     node->deadlines[DEADLINE_ASK] = state == SL_SESSION_AGREED ? SL_NEVER : node->now_us + node->config.epoch_us / ASK_SHARE;
 }
 
+static void refuse(struct sl_node *node, enum refusal reason);
+
+/*
+ * Unit node: once keys are agreed on, and all is known that could keep us from contributing. From here on a part of the budget is spent, whether or not the
+ * cohort completes, so nothing that an initiator has a say in may stand between the charge and the input.
+ */
+static void begin_round(struct sl_node *node)
+{
+    struct cohort *cohort = &node->cohort;
+    bool is_wanted = node->unit == SL_UNIT_NODE && cohort->state == COHORT_RUNNING && !cohort->has_begun && !cohort->has_given && cohort->ref_here;
+    bool is_agreed = sl_session_state(cohort->session) == SL_SESSION_AGREED &&
+                     (sl_session_set(cohort->session, SL_STEP_LIST_SHARES) >> cohort->own & 1);
+    if (!is_wanted || !is_agreed || node->now_us >= node_phase(node, node->config.phase_train)) return;
+    if (!contribution_is_near(node)) {
+        refuse(node, REFUSAL_REFERENCE);
+        return;
+    }
+    cohort->has_begun = true;
+    budget_begin(node);
+}
+
 static void settle(struct sl_node *node)
 {
     struct cohort *cohort = &node->cohort;
@@ -207,6 +230,7 @@ static void settle(struct sl_node *node)
     if (cohort->state != COHORT_RUNNING) return;
     if (!is_over) {
         ask_early(node, state);
+        begin_round(node);
         return;
     }
     node->deadlines[DEADLINE_ASK] = SL_NEVER;
@@ -284,21 +308,24 @@ static bool begin_session(struct sl_node *node)
         memcpy(members[i].mask_public, member->mask_public, 32);
         memcpy(members[i].box_public, member->box_public, 32);
     }
+    bool is_noised = cohort->sigma2 > 0;                /* then the session measures in clip norms */
     struct sl_session_setup setup = {
         .network_id = node->config.network_id, .cohort_id = cohort->id, .sign_secret = node->self->sign_secret, .roster = cohort->roster,
         .roster_size = cohort->roster_size, .epoch = cohort->epoch, .n_members = cohort->n_members, .own = cohort->own, .initiator = cohort->initiator,
         .members = members, .mask_secret = formation->mask_secret, .box_secret = formation->box_secret, .dim = node->n_block,
-        .ring_bits = node->config.ring_bits, .rows = cohort->rows, .ring_exponent = cohort->ring_exponent, .radius_q = cohort->radius_q};
+        .ring_bits = node->config.ring_bits, .rows = cohort->rows, .ring_exponent = is_noised ? SL_SCALE_BITS : cohort->ring_exponent,
+        .radius_q = cohort->radius_q, .noise_variance = (double)cohort->sigma2};
     bool begun = sl_session_begin(cohort->session, &setup);
     sl_wipe(formation->mask_secret, sizeof formation->mask_secret);
     sl_wipe(formation->box_secret, sizeof formation->box_secret);
     return begun;
 }
 
-/* No job was begun in this epoch, or it has failed already. */
+/* No job was begun in this epoch, or it has failed already. With unit node it is begun when this cohort has agreed on keys. */
 static bool no_result_will_come(const struct sl_node *node)
 {
-    return !node->trained && node->deadlines[DEADLINE_TRAIN] == SL_NEVER;
+    if (node->unit == SL_UNIT_NODE) return !budget_may_train(node);
+    return !node->trained && !budget_is_under_way(node) && node->deadlines[DEADLINE_TRAIN] == SL_NEVER;
 }
 
 void cohort_start(struct sl_node *node)
@@ -308,11 +335,11 @@ void cohort_start(struct sl_node *node)
     if (!proposal_open(node, &cohort->propose, &propose)) return;
 
     cohort->state = COHORT_RUNNING;
-    cohort->has_given = false;
+    cohort->has_given = cohort->has_begun = false;
     cohort->next_moment = 0;
     cohort->asked_state = SL_SESSION_NONE;
     node->deadlines[DEADLINE_ASK] = SL_NEVER;
-    cohort->rows = node->n_block >= SL_AUDIT_DIM_MIN ? SL_AUDIT_ROWS : 0;
+    cohort->rows = sl_audit_rows_of(&node->config, node->n_block);
     node->members.cohort_epoch = node->epoch;
     if (cohort->own != cohort->initiator) cohort->ref_here = false;
     node_trace(node, SL_TRACE_ROSTER, cohort->members[cohort->initiator].id, cohort->n_members, 0, SL_OK);
@@ -365,6 +392,7 @@ void cohort_on_fetched(struct sl_node *node, enum fetch_kind kind, uint32_t inde
     if (kind == FETCH_REFERENCE) {
         sl_merkle_build(&cohort->ref_tree, cohort->ref, (size_t)2 * node->n_block, 2 * SL_CHUNK_ELEMENTS);
         cohort->ref_here = true;
+        begin_round(node);
         give_input(node);
         return;
     }

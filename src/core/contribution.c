@@ -19,10 +19,21 @@ bool contribution_is_near(struct sl_node *node)
     return distance <= epoch_reference_slack(node);
 }
 
+/* In unit node it is clipped, noised and in the ring already. It has served then: what a cohort has is in no other place. */
+static void take_release(struct sl_node *node, uint32_t *z)
+{
+    for (uint32_t j = 0; j < node->n_block; j++) z[j] = (uint32_t)node->release[j];
+    sl_wipe(node->release, sizeof *node->release * node->n_block);
+}
+
 /* z = Q(clip(work - ref)). */
 void contribution_make(struct sl_node *node, uint32_t *z)
 {
     struct cohort *cohort = &node->cohort;
+    if (node->unit == SL_UNIT_NODE) {
+        take_release(node, z);
+        return;
+    }
     size_t mark = node->scratch.used;
     float *v = SL_TAKE(&node->scratch, float, node->n_block), *ref = SL_TAKE(&node->scratch, float, node->n_block);
     sl_ref_decode(cohort->ref, node->n_block, cohort->ref_exponent, ref);

@@ -215,10 +215,12 @@ struct cohort {
     struct proposal propose;
     uint8_t *roster;                 /* the whole message */
     uint32_t roster_size, roster_max;
-    double radius;
+    double radius;                   /* in the measure of the weights */
     uint32_t radius_q;
-    int ring_exponent, ref_exponent;
+    int ring_exponent, ref_exponent; /* ring_exponent: of the weights */
+    uint64_t sigma2;                 /* unit node: variance of a share of the noise, where the clip norm is 2^20; 0 elsewhere */
     bool ref_here, has_given;        /* has_given: the session has our input, or our refusal */
+    bool has_begun;                  /* unit node: our private round */
     uint8_t *ref;                    /* 2 k bytes */
     struct sl_merkle ref_tree;
     enum sl_session_state asked_state;       /* for which the early question is set */
@@ -498,6 +500,16 @@ bool joins_suit(const struct sl_join *a, uint32_t place_a, const struct sl_join 
 bool proposal_open(const struct sl_node *node, const struct proposal *proposal, struct sl_propose *out);
 /* Number of an id among the candidates; n_candidates for the initiator, which is none of them; UINT32_MAX for a stranger. */
 uint32_t proposal_place(const struct sl_propose *propose, const uint8_t initiator[32], const uint8_t id[32]);
+
+/* privacy.c: what cohorts and their members owe one another in each unit of privacy */
+enum privacy_term { TERMS_AGREE, TERM_UNIT, TERM_CLIP, TERM_NOISE, TERM_RING };      /* in which a PROPOSE differs from our configuration; words in base/trace.c */
+void privacy_state(const struct sl_node *node, struct sl_propose *out);         /* into the PROPOSE that we make: unit, clip_bits, sigma2 and in unit node radius_q */
+enum privacy_term privacy_compare(const struct sl_node *node, const struct sl_propose *propose);
+bool privacy_allows(const struct sl_node *node, uint32_t n_members);            /* so many in a roster */
+bool privacy_fits_ring(const struct sl_node *node);                             /* may honest sketches of a cohort wrap? */
+double privacy_radius(const struct sl_propose *propose);                        /* that a cohort shares within, in the measure of the weights */
+int privacy_ring_exponent(const struct sl_propose *propose, uint32_t n_members); /* of the weights in the ring */
+double privacy_farthest(const struct sl_node *node, uint32_t n_members);        /* unit node: how far the mean of an honest cohort may lie from its reference */
 
 /* cohort.c */
 bool cohort_init(struct sl_node *node, struct sl_arena *arena, struct sl_rng rng);

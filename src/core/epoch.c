@@ -237,6 +237,13 @@ static const float *decode(struct sl_node *node, const struct aggregate *aggrega
     return plausible ? values : NULL;
 }
 
+/* With noise the distance of a mean from its reference is known beforehand, nearly; references lie as near to us as the aggregates of late lay. */
+static double farthest_of(const struct sl_node *node, const struct aggregate *aggregate, double slack)
+{
+    if (node->unit == SL_UNIT_NODE) return privacy_farthest(node, aggregate->n_members) + slack;
+    return isfinite(slack) ? node->config.cohort_radius_max : INFINITY;
+}
+
 /*
  * The complete aggregates of this epoch: the own cohort's and the pulled ones, each with the weight of the members it stands for. One that lies farther off
  * than any sharing radius is absurd, but for a late joiner, who is far from everybody.
@@ -244,11 +251,11 @@ static const float *decode(struct sl_node *node, const struct aggregate *aggrega
 static uint32_t collect(struct sl_node *node, struct sl_input *inputs, uint32_t *n_members)
 {
     uint32_t n = 0;
-    double farthest = epoch_is_experienced(node) ? node->config.cohort_radius_max : INFINITY;
+    double slack = epoch_reference_slack(node);          /* infinite without experience; of before this merge */
     for (uint32_t i = 0; i < OWN_SLOTS + node->config.merge_pulls; i++) {
         const struct aggregate *aggregate = &node->pulls.slots[i];
         if (!aggregate->complete || aggregate->epoch != node->epoch) continue;
-        const float *values = decode(node, aggregate, farthest);
+        const float *values = decode(node, aggregate, farthest_of(node, aggregate, slack));
         if (!values) continue;
         inputs[n++] = (struct sl_input){.values = values, .weight = aggregate->n_members};
         *n_members += aggregate->n_members;
@@ -272,6 +279,13 @@ static void move_anchor(struct sl_node *node, const struct sl_input *inputs, uin
     node->anchor_epoch = node->epoch;
 }
 
+/* Unit node: the model is public, and is the anchor. */
+static void stay_at_anchor(struct sl_node *node)
+{
+    memcpy(node->anchor, node->weights, sizeof(float) * node->dim);
+    node->anchor_epoch = node->epoch;
+}
+
 /* As many cohorts as there are at least when all live peers found one: more could be waited for in vain, and for ever. */
 static uint32_t cohorts_needed(const struct sl_node *node)
 {
@@ -288,8 +302,9 @@ static void merge(struct sl_node *node, struct sl_input *inputs, uint32_t n, uin
 
     node_gather(node, node->weights, own);
     inputs[n] = (struct sl_input){.values = own, .weight = 1};
+    bool has_own = node->unit != SL_UNIT_NODE;          /* there the own model is but the anchor of before */
     struct sl_rule_params rule = node->config.rule;
-    int error = node->config.aggregator->combine(inputs, n + 1, node->n_block, &rule, &node->scratch, merged);
+    int error = node->config.aggregator->combine(inputs, n + has_own, node->n_block, &rule, &node->scratch, merged);
     if (error == SL_OK && !sl_vec_finite(merged, node->n_block)) error = SL_ERROR_NOT_FINITE;
     if (error == SL_OK) {
         scatter(node, merged, node->weights);
@@ -299,7 +314,8 @@ static void merge(struct sl_node *node, struct sl_input *inputs, uint32_t n, uin
     } else {
         node_trace(node, SL_TRACE_NOT_MERGED, NULL, n, cohorts_needed(node), error);
     }
-    move_anchor(node, inputs, n, merged);
+    if (has_own) move_anchor(node, inputs, n, merged);
+    else if (error == SL_OK) stay_at_anchor(node);
 }
 
 /* With unit node the own model stays the anchor: what this node adds reaches it by the sums of cohorts only. */

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "config/plan.h"
 #include "core/core.h"
 #include "share/block.h"
 #include "starling/error.h"
@@ -23,7 +24,7 @@ static uint32_t dim_of_epoch(void *context, uint64_t epoch)
 static int verify(struct sl_node *node, const struct sl_evidence *evidence, uint8_t accused[32])
 {
     struct sl_evidence_context context = {.network_id = node->config.network_id, .dim = dim_of_epoch, .context = node,
-                                          .ring_bits = node->config.ring_bits, .rows = SL_AUDIT_ROWS};
+                                          .ring_bits = node->config.ring_bits, .rows = sl_audit_rows_of(&node->config, SL_AUDIT_DIM_MIN)};
     node->counters.signature_checks += evidence->n_messages;
     return sl_evidence_verify(&context, evidence, accused);
 }

@@ -159,6 +159,7 @@ static void propose(struct sl_node *node)
     make_reference(node);
     struct sl_propose body = {.n_candidates = formation->n_candidates, .aim = node->config.cohort_size, .ring_bits = node->config.ring_bits,
                               .ref_exponent = node->cohort.ref_exponent, .radius_q = radius_q(epoch_radius(node))};
+    privacy_state(node, &body);
     sl_rng_bytes(&node->keys, body.nonce, sizeof body.nonce);
     memcpy(body.ref_root, node->cohort.ref_tree.root, 32);
     for (uint32_t i = 0; i < formation->n_candidates; i++) memcpy(body.candidates[i], formation->candidates[i].id, 32);
@@ -246,21 +247,26 @@ static void answer(struct sl_node *node, struct proposal *proposal)
  * estimates have drifted apart would otherwise refuse one another for ever. */
 static bool radius_fits(const struct sl_node *node, uint32_t offered_q)
 {
+    if (node->unit == SL_UNIT_NODE) return true;        /* one clip norm: privacy_compare() */
+
     double offered = offered_q / 65536.0, own = epoch_radius(node), slack = 1 + 1e-4;
     bool allowed = offered_q >= radius_q(node->config.cohort_radius_min) && offered_q <= radius_q(node->config.cohort_radius_max);
     return allowed && (!epoch_is_experienced(node) || (offered <= 1.5 * own * slack && own <= 1.5 * offered * slack));
 }
 
 /* An initiator who is not in the view has proven itself over its link; where the view covers the network nobody else belongs on the ring. */
-static bool is_acceptable(const struct sl_node *node, const struct sl_propose *propose, const uint8_t from[32])
+static bool is_acceptable(struct sl_node *node, const struct sl_propose *propose, const uint8_t from[32])
 {
     const struct sl_view_peer *initiator = sl_view_find(&node->view, from);
     if (group_is_known(node) ? !initiator || initiator->banned || initiator->leaving : advert_is_banned(node, from)) return false;
-    if (proposal_place(propose, from, node->self->id) >= propose->n_candidates || propose->ring_bits != node->config.ring_bits) return false;
+    if (proposal_place(propose, from, node->self->id) >= propose->n_candidates) return false;
     if (propose->aim < node->config.cohort_min_size || propose->aim > node->config.cohort_max_size) return false;
     if (group_is_known(node) && sl_view_ring_distance(&node->view, from) > group_window(node)) return false;
     if (node->formation.wave == 1 && group_is_led_by(node, from) && !group_is_invited(node, propose, from)) return false;
-    return radius_fits(node, propose->radius_q);
+
+    enum privacy_term term = privacy_compare(node, propose);
+    if (term != TERMS_AGREE) node_trace(node, SL_TRACE_DECLINED, from, term, 0, SL_OK);
+    return term == TERMS_AGREE && radius_fits(node, propose->radius_q);
 }
 
 /* A free place among the proposals; when they are crowded, that of the highest lot, for a sender with a lower one or for the own leader: the lots of other
@@ -546,7 +552,7 @@ void formation_on_released(struct sl_node *node, struct link *link, const struct
 void formation_begin(struct sl_node *node)
 {
     struct formation *formation = &node->formation;
-    if (node->clock_peers > 0 || node->view.n_ring < node->config.cohort_min_size || node->now_us >= time_of(node, 1)) {
+    if (!privacy_fits_ring(node) || node->clock_peers > 0 || node->view.n_ring < node->config.cohort_min_size || node->now_us >= time_of(node, 1)) {
         node_trace(node, SL_TRACE_NO_COHORT, NULL, 0, 0, SL_OK);
         return;
     }

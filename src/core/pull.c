@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "config/plan.h"
 #include "core/core.h"
 #include "starling/error.h"
 
@@ -247,7 +248,7 @@ static int open_roster(const struct sl_node *node, struct proof *proof)
 static int open_lists(const struct sl_node *node, struct proof *proof, uint64_t *last)
 {
     static const uint32_t steps[] = {SL_STEP_LIST_SHARES, SL_STEP_LIST_COMMIT, SL_STEP_LIST_OPEN, SL_STEP_LIST_AUDIT};
-    uint32_t n_lists = node->n_block >= SL_AUDIT_DIM_MIN ? 4 : 3;
+    uint32_t n_lists = sl_audit_rows_of(&node->config, node->n_block) > 0 ? 4 : 3;
     if (proof->body.n_lists != n_lists) return SL_ERROR_MISMATCH;
 
     memcpy(proof->list_hash, proof->cohort_id, 32);
@@ -274,6 +275,7 @@ static int open_proof(const struct sl_node *node, const struct sl_envelope *enve
     if (error != SL_OK) return error;
     uint32_t n = proof->roster.n_joins;
     if (n < node->config.cohort_min_size || n > node->config.cohort_max_size) return SL_ERROR_OUT_OF_RANGE;
+    if (privacy_compare(node, &proof->propose) != TERMS_AGREE) return SL_ERROR_MISMATCH;       /* its numbers would mean something else */
 
     error = open_lists(node, proof, &last);
     if (error == SL_OK) error = sl_read_result_body(proof->body.result, proof->body.result_size, &proof->result);
@@ -408,7 +410,7 @@ static int admit(struct sl_node *node, const struct sl_envelope *envelope, const
     slot->epoch = node->epoch;
     slot->bits = proof.result.bits;
     slot->exponent = proof.result.exponent;
-    slot->radius = proof.propose.radius_q / 65536.0;
+    slot->radius = privacy_radius(&proof.propose);
     slot->n_values = node->n_block;
     slot->body_size = (uint32_t)envelope->body_size;
     memcpy(slot->body, envelope->body, envelope->body_size);

@@ -3,7 +3,6 @@
 
 #include "core/core.h"
 #include "privacy/mask.h"
-#include "share/quantise.h"
 #include "starling/error.h"
 #include "starling/identity.h"
 
@@ -113,7 +112,8 @@ int roster_accept(struct sl_node *node, const struct sl_envelope *envelope, bool
     int error = sl_read_roster(envelope, &roster);
     if (error != SL_OK) return error;
     if (!proposal_open(node, &formation->own, &propose)) return SL_ERROR_MALFORMED;
-    if (propose.ring_bits != node->config.ring_bits) return SL_ERROR_MISMATCH;
+    if (privacy_compare(node, &propose) != TERMS_AGREE) return SL_ERROR_MISMATCH;
+    if (!privacy_allows(node, roster.n_joins)) return SL_ERROR_OUT_OF_RANGE;
     if (roster.n_joins < node->config.cohort_min_size || roster.n_joins > node->config.cohort_max_size) return SL_ERROR_OUT_OF_RANGE;
 
     error = check_joins(node, &roster, &propose, verified);
@@ -123,10 +123,11 @@ int roster_accept(struct sl_node *node, const struct sl_envelope *envelope, bool
     cohort->epoch = node->epoch;
     cohort->n_members = roster.n_joins;
     cohort->propose = formation->own;
-    cohort->radius = propose.radius_q / 65536.0;
+    cohort->radius = privacy_radius(&propose);
+    cohort->sigma2 = propose.sigma2;
     cohort->ref_exponent = propose.ref_exponent;
     cohort->radius_q = propose.radius_q;
-    cohort->ring_exponent = sl_ring_exponent(propose.radius_q, cohort->n_members, node->config.ring_bits);
+    cohort->ring_exponent = privacy_ring_exponent(&propose, cohort->n_members);
     cohort->roster_size = (uint32_t)envelope->size;
     memcpy(cohort->roster, envelope->bytes, envelope->size);
     sl_hash_once("cohort", envelope->body, envelope->body_size, cohort->id);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cohort/evidence.h"
+#include "config/plan.h"
 #include "core/core.h"
 #include "share/block.h"
 #include "starling/error.h"
@@ -58,7 +59,7 @@ static void judge(struct sl_census *census, const struct sl_envelope *envelope)
     if (!is_new(census, hash)) return;
 
     struct sl_evidence_context context = {.network_id = census->config->network_id, .dim = dim_of, .context = census, .ring_bits = census->config->ring_bits,
-                                          .rows = SL_AUDIT_ROWS};
+                                          .rows = sl_audit_rows_of(census->config, SL_AUDIT_DIM_MIN)};
     bool convinces = sl_read_evidence(envelope, &evidence) == SL_OK && sl_evidence_verify(&context, &evidence, accused) == SL_OK;
     uint32_t node = convinces ? sl_sim_find(census->sim, accused) : UINT32_MAX;
     if (!convinces) census->n_bad_proofs++;
