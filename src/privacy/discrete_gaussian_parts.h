@@ -52,7 +52,7 @@ struct sl_discrete_gaussian {
     uint64_t reciprocal;                         /* 2^(64 + reciprocal_shift) / (2 sigma2), rounded down */
     uint32_t reciprocal_shift;
     uint32_t width_bits;                         /* L = 2^width_bits */
-    uint32_t n_columns;                          /* in use, below GAUSSIAN_TAIL */
+    uint32_t n_columns;                          /* in use: 0 .. n_columns - 1, all of them before GAUSSIAN_TAIL */
     struct gaussian_slot slots[GAUSSIAN_COLUMNS];
     uint64_t sure[GAUSSIAN_COLUMNS];             /* lower heights are below the curve all over the column */
     uint64_t height[GAUSSIAN_COLUMNS];
@@ -62,7 +62,7 @@ struct sl_discrete_gaussian {
 uint64_t sl_gaussian_estimate(const struct sl_discrete_gaussian *gaussian, uint32_t column, uint64_t apart);
 
 /* low < scale * 2^shift * exp(-x^2 / (2 sigma2)) < high, unless low is 0: numbers of 64 bits before and 192 bits behind the point, the lowest word first, at
- * most 4 * 2^-192 apart. The product must be at most 2^40; scale >= 1, x < 2^35, shift <= 128. */
+ * most 4 * 2^-192 apart. The product must be at most 2^40, and at most 1 unless shift is 0; scale >= 1, x < 2^35, shift <= 128. */
 void sl_gaussian_bounds(uint64_t x, uint64_t sigma2, uint64_t scale, uint32_t shift, uint64_t low[4], uint64_t high[4]);
 
 /* Is whole + u below that product? u in [0, 1) is drawn as far as needed. */
