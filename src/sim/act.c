@@ -176,7 +176,9 @@ static void run_job(struct sl_sim *sim, struct sl_sim_node *node, const struct s
     trainer->run(trainer->context, &keyed, result);
     sl_wipe(keyed.noise_key, sizeof keyed.noise_key);
     if (sim->options.stopwatch_ns) node->busy_ns += sim->options.stopwatch_ns() - begin_ns;
-    if (sim->options.check && job->type == SL_JOB_TRAIN) sl_checker_trained(&sim->checker, node->index, job->epoch, job->weights);
+    bool is_checked = sim->options.check && job->type == SL_JOB_TRAIN;
+    if (is_checked && job->release) sl_checker_released(&sim->checker, node->index, job);
+    else if (is_checked) sl_checker_trained(&sim->checker, node->index, job->epoch, job->weights);
 
     double length_us = (double)sim->options.train_us * (.5 + sl_rng_uniform(&sim->train_rng)) * node->slowness;
     result->number = job->number;

@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/vec.h"
+#include "config/plan.h"
 #include "core/core.h"
 #include "share/quantise.h"
 #include "starling/error.h"
@@ -347,6 +348,14 @@ void sl_checker_committed(struct sl_checker *checker, uint32_t index, const floa
     if (!sl_hash_equal(hash, checker->nodes[index].trained_hash)) FAIL(checker, index, "committed another vector than the one its last training job made");
 }
 
+/* On the block `trained` is then not a model, but what is added to the reference. */
+void sl_checker_released(struct sl_checker *checker, uint32_t index, const struct sl_job *job)
+{
+    sl_checker_trained(checker, index, job->epoch, job->weights);
+    for (uint32_t j = 0; j < job->n_block; j++)
+        checker->nodes[index].trained[job->block[j]] = (float)(ldexp(job->release[j], -SL_SCALE_BITS) * checker->config->privacy_node_clip);
+}
+
 /* Factor by which clipping shortens x - ref on the block. */
 static double clip_factor(const struct sl_checked_aggregate *aggregate, const float *x)
 {
@@ -370,9 +379,11 @@ static double tolerance_of(const struct sl_checked_aggregate *aggregate)
 static double plain_mean(const struct sl_checker *checker, const struct sl_checked_aggregate *aggregate, const double *factors, uint32_t j)
 {
     double sum = 0;
+    bool is_change = sl_unit_of(checker->config) == SL_UNIT_NODE;
     for (uint32_t i = 0; i < aggregate->n_members; i++) {
         const float *x = checker->nodes[aggregate->members[i]].trained;
-        sum += aggregate->ref[j] + factors[i] * ((double)x[aggregate->block[j]] - aggregate->ref[j]);
+        if (is_change) sum += (double)aggregate->ref[j] + x[aggregate->block[j]];
+        else sum += aggregate->ref[j] + factors[i] * ((double)x[aggregate->block[j]] - aggregate->ref[j]);
     }
     return sum / aggregate->n_members;
 }

@@ -103,10 +103,13 @@ void sl_checker_weights(struct sl_checker *checker, uint32_t node, const float *
 /* Remembers what a training job made. */
 void sl_checker_trained(struct sl_checker *checker, uint32_t node, uint64_t epoch, const float *weights);
 
+/* The same of a job with unit node, whose result is the integers in job->release; one clip norm is 2^20 of them. */
+void sl_checker_released(struct sl_checker *checker, uint32_t node, const struct sl_job *job);
+
 /* The vector (dim floats) from which a node made its COMMIT. */
 void sl_checker_committed(struct sl_checker *checker, uint32_t node, const float *weights);
 
-/* The mean must be the plain one of ref + clip(x_i - ref, radius) within the rounding of the ring (32 bits) and of an encoding with `bits` per coordinate.
+/* The mean must be the plain one of ref + clip(x_i - ref, radius), with unit node of ref + what x_i released, within the rounding of the ring (32 bits) and of an encoding with `bits` per coordinate.
  * Skipped, and counted so, where a member has trained on since. */
 void sl_checker_aggregate(struct sl_checker *checker, uint32_t node, const struct sl_checked_aggregate *aggregate);
 void sl_checker_skip(struct sl_checker *checker);

@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "base/rng.h"
+#include "privacy/discrete_gaussian.h"
 #include "starling/error.h"
 
 enum { SCALE = 1 << 20 };        /* the clip norm in integers */
@@ -114,28 +115,49 @@ static void train_record(const struct sl_stub *stub, const struct sl_job *job)
         job->weights[j] = (float)(job->weights[j] + stub->step * ((double)stub->optimum[j] - job->weights[j]) + noise(&rng, width));
 }
 
-/* The way to the optimum on the block, at most of length 1, in integers and noised; the weights come home as they were. */
-static void train_node(const struct sl_stub *stub, const struct sl_job *job)
+/* What members owe one another must be there: the exact noise. */
+static int add_noise(const struct sl_job *job)
 {
-    struct sl_rng rng;
-    double sum = 0, width = sqrt((double)job->round.sigma2) / 2000;
+    int error = SL_ERROR_NO_MEMORY;
+    struct sl_discrete_gaussian *gaussian;
+    void *memory = malloc(sl_discrete_gaussian_size());
+    struct sl_noise *noise = malloc(sizeof *noise);
+    int64_t *sum = calloc(job->n_block, sizeof *sum);
+    if (!memory || !noise || !sum) goto out;
+
+    sl_noise_init(noise, job->noise_key);
+    error = sl_discrete_gaussian_init(memory, job->round.sigma2, &gaussian);
+    if (error == SL_OK) error = sl_discrete_gaussian_add(gaussian, noise, sum, job->n_block);
+    for (uint32_t i = 0; i < job->n_block && error == SL_OK; i++) job->release[i] += (int32_t)sum[i];
+out:
+    free(sum);
+    free(noise);
+    free(memory);
+    return error;
+}
+
+/* The way to the optimum on the block, at most of length 1, in integers and noised; the weights come home as they were. */
+static int train_node(const struct sl_stub *stub, const struct sl_job *job)
+{
+    double sum = 0;
     for (uint32_t i = 0; i < job->n_block; i++) {
         double way = stub->step * ((double)stub->optimum[job->block[i]] - job->weights[job->block[i]]);
         sum += way * way;
     }
     double scale = sum > 1 ? SCALE / sqrt(sum) : SCALE;
-    sl_rng_init(&rng, job->noise_key);
     for (uint32_t i = 0; i < job->n_block; i++) {
         double way = stub->step * ((double)stub->optimum[job->block[i]] - job->weights[job->block[i]]);
-        job->release[i] = (int32_t)(way * scale) + (int32_t)noise(&rng, width);
+        job->release[i] = (int32_t)(way * scale);
     }
+    return add_noise(job);
 }
 
-static void train(const struct sl_stub *stub, const struct sl_job *job)
+static int train(const struct sl_stub *stub, const struct sl_job *job)
 {
-    if (job->release) { train_node(stub, job); return; }
-    if (is_private(job)) { train_record(stub, job); return; }
-    for (uint32_t j = 0; j < stub->dim; j++) job->weights[j] = (float)(job->weights[j] + stub->step * ((double)stub->optimum[j] - job->weights[j]));
+    if (job->release) return train_node(stub, job);
+    if (is_private(job)) train_record(stub, job);
+    else for (uint32_t j = 0; j < stub->dim; j++) job->weights[j] = (float)(job->weights[j] + stub->step * ((double)stub->optimum[j] - job->weights[j]));
+    return SL_OK;
 }
 
 static void run(void *context, const struct sl_job *job, struct sl_job_result *out)
@@ -149,7 +171,7 @@ static void run(void *context, const struct sl_job *job, struct sl_job_result *o
     if (job->type != SL_JOB_TRAIN) return;
 
     out->n_steps = is_private(job) ? job->round.steps : 1;
-    train(stub, job);
+    out->error = train(stub, job);
 }
 
 struct sl_trainer sl_stub_trainer(struct sl_stub *stub)
