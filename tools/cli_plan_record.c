@@ -12,9 +12,9 @@
 
 /*
  * What an epoch costs: every record of a step takes a pass forward and back over the weights, clipped on the way; every weight takes one sample of noise.
- * Measured on one core of a desktop; a Raspberry Pi takes some four times as long.
+ * tools/bench/dp_sgd.c measures both; this is a quarter more than one core of a desktop took. A Raspberry Pi takes some four times as long.
  */
-static const double gradient_s = 1e-9, noise_s = 1e-7, epoch_s_max = .3;         /* for each weight */
+static const double gradient_s = 2.5e-10, noise_s = 2.5e-8, epoch_s_max = .3;    /* for each weight */
 
 static const uint32_t steps_max = 10;            /* of an epoch */
 static const double steps_wanted = 300;          /* of all epochs: few steps learn little, many cost noise */
