@@ -169,13 +169,13 @@ const struct cli_command cli_commands[] = {
     {.name = "privacy plan", .arguments = "--records N --epochs E --epsilon X", .options = plan_options, .run = cli_privacy_plan,
      .summary = "how much noise an epsilon takes, and which options say so to a node",
      .detail = "Works on numbers alone: no node, no data. Unit record wants --batch and --steps too, unit node --honest.",
-     .example = "starling privacy plan --records 600 --batch 120 --steps 5 --epochs 30 --epsilon 3\n"
-                "starling privacy plan --unit node --records 600 --epochs 20 --epsilon 8 --honest 16 --cohort 32 --colluders 10"},
+     .example = "starling privacy plan --records 600 --batch 120 --steps 5 \\\n    --epochs 30 --epsilon 3\n"
+                "starling privacy plan --unit node --honest 16 --colluders 10 --cohort 32 \\\n    --records 600 --epochs 20 --epsilon 8"},
     {.name = "privacy epsilon", .arguments = "--q Q --sigma Z --steps T --delta D", .options = epsilon_options, .run = cli_privacy_epsilon,
      .summary = "what noised steps cost together: epsilon, and the order of the accountant that gave it",
      .detail = "Works on numbers alone: no node, no ledger. Q, Z and T may be lists of the same length, parted by |, for steps of several kinds.",
      .example = "starling privacy epsilon --q 0.2 --sigma 3.84 --steps 150 --delta 1e-5\n"
-                "starling privacy epsilon --q '1|0.05' --sigma '10|1.2' --steps '20|300' --delta 1e-5"},
+                "starling privacy epsilon --q '1|0.05' --sigma '10|1.2' --steps '20|300' \\\n    --delta 1e-5"},
     {.name = "privacy reset", .arguments = "[DIR] --dataset NAME", .run = cli_privacy_reset,
      .summary = "begins a new budget for new data; the old ledger is kept under another name",
      .example = "starling privacy reset ~/n1 --dataset 'ward 7, 2027'"},
