@@ -25,6 +25,11 @@ static const struct cli_option create_options[] = {
     {"--admission", "HOW", "who may join: invite (default), private, or open"},
     {"--name", "NAME", "of the network (default: that of the folder)"},
     {"--no-columns", NULL, "keeps the names of the columns out of the descriptor"},
+    {"--unit", "UNIT", "what is protected: record (one example of a node), node (all that a node has), or off"},
+    {"--epsilon", "X", "unit node: the most that may be spent in all epochs (default 8); each node sets its own limit, too"},
+    {"--delta", "D", "unit node: the delta at which it holds (default 1e-5)"},
+    {"--epochs", "E", "unit node: for how many epochs that must last (default 100)"},
+    {"--data-is-public", NULL, "anybody may know SAMPLE: its columns may be measured where privacy is on"},
     {"--set", "KEY=VALUE", "any option of a network; may be given again"},
     {0}};
 
@@ -43,6 +48,11 @@ static const struct cli_option init_options[] = {{"--data", "FILE", "the rows th
                                                  {"--listen", "IP:PORT", "where the node listens"},
                                                  {"--address", "IP:PORT", "where others reach it, if that is somewhere else"},
                                                  {"--name", "NAME", "shown to others beside the id"},
+                                                 {"--dataset", "NAME", "your name for these data: the privacy budget belongs to them (default: that of DIR)"},
+                                                 {"--records", "N", "how many there are, as a round figure that anybody may know (default: rows, rounded down)"},
+                                                 {"--epsilon", "X", "the most that may ever be spent on them (default 8)"},
+                                                 {"--delta", "D", "the delta at which it holds (default 1e-5)"},
+                                                 {"--epochs", "E", "unit record: for how many epochs the budget must last (default 200)"},
                                                  {"--set", "KEY=VALUE", "any option of a node; may be given again"},
                                                  {0}};
 
@@ -139,7 +149,8 @@ const struct cli_command cli_commands[] = {
      .example = "starling invite net --address 10.0.0.7:7400 > join.star"},
     {.name = "init", .arguments = "DIR --data FILE --join INVITE", .options = init_options, .run = cli_init,
      .summary = "makes a node's directory from an invite, after comparing its data with what the network learns from",
-     .detail = "DIR must be new or empty; nothing is ever overwritten.",
+     .detail = "DIR must be new or empty; nothing is ever overwritten. Where the network protects examples (privacy.unit = record) or nodes, the node's budget "
+               "is asked for at a terminal, unless flags give it; noise, sampling rate and steps follow from it.",
      .example = "starling init ~/n1 --data mine.csv --label last --join join.star"},
     {.name = "key show", .arguments = "[DIR]", .run = cli_key,
      .summary = "who the node is: id, public keys, until when it is a member; secrets stay hidden",

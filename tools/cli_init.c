@@ -13,6 +13,7 @@
 
 #include "cli_compare.h"
 #include "cli_files.h"
+#include "cli_init_privacy.h"
 #include "cli_join.h"
 #include "cli_words.h"
 #include "data/dataset.h"
@@ -29,6 +30,7 @@ struct joining {
     const char *folder, *data, *label, *join_path, *listen, *address, *name;
     uint64_t now_s;
 
+    struct cli_init_privacy privacy;
     struct cli_join join;
     struct sl_dataset rows;
     uint32_t n_own_classes;                      /* that occur in the own data */
@@ -47,7 +49,9 @@ static int parse(int argc, char **argv, struct joining *joining)
 {
     const struct cli_flag flags[] = {{"--data", &joining->data, NULL},      {"--label", &joining->label, NULL}, {"--join", &joining->join_path, NULL},
                                      {"--listen", &joining->listen, NULL},  {"--address", &joining->address, NULL}, {"--name", &joining->name, NULL},
-                                     {"--set", NULL, NULL}, {0}};
+                                     {"--epsilon", &joining->privacy.epsilon, NULL}, {"--delta", &joining->privacy.delta, NULL},
+                                     {"--epochs", &joining->privacy.epochs, NULL}, {"--records", &joining->privacy.records, NULL},
+                                     {"--dataset", &joining->privacy.dataset, NULL}, {"--set", NULL, NULL}, {0}};
     if (!cli_words_sort(argc, argv, flags, 1, &joining->words, joining->why, CLI_WHY_SIZE)) return SL_ERROR_BAD_ARGUMENT;
 
     bool is_whole = joining->words.n_plain == 1 && joining->data && joining->join_path;
@@ -78,7 +82,7 @@ static int set_address(struct joining *joining, const char *flag, const char *ke
 /* The first node listens where its invite says that others will reach it, unless told otherwise. */
 static int set_options(struct joining *joining)
 {
-    char path[SL_TEXT_MAX], sentence[SL_WHY_SIZE];
+    char path[SL_TEXT_MAX];
     bool at_promised = joining->join.is_first && !joining->listen;
     const char *listen = at_promised ? joining->join.first_address : joining->listen;
     const char *address = joining->join.is_first && !at_promised && !joining->address ? joining->join.first_address : joining->address;
@@ -89,12 +93,30 @@ static int set_options(struct joining *joining)
     if (error == SL_OK) error = set_option(joining, "--name", "node.name", joining->name);
     if (error == SL_OK) error = set_address(joining, "--listen", "node.listen", listen);
     if (error == SL_OK) error = set_address(joining, "--address", "node.address", address);
+    if (error == SL_OK) error = cli_init_privacy_flags(&joining->privacy, &joining->join.config, joining->why);
     for (uint32_t i = 0; i < joining->words.n_settings && error == SL_OK; i++)
         error = sl_settings_apply(joining->words.settings[i], &joining->join.config, joining->why, CLI_WHY_SIZE);
-    if (error != SL_OK) return error;
+    return error;
+}
 
-    error = sl_config_check(&joining->join.config, sentence, sizeof sentence);
+/* All but the budget, for which the rows must be known. */
+static int check_options(struct joining *joining)
+{
+    char sentence[SL_WHY_SIZE];
+    struct sl_config config = joining->join.config;
+    snprintf(config.privacy_unit, sizeof config.privacy_unit, "off");
+    int error = sl_config_check(&config, sentence, sizeof sentence);
     return error == SL_OK ? SL_OK : REFUSE(joining, error, "%s", sentence);
+}
+
+static int plan_budget(struct joining *joining)
+{
+    struct sl_config *config = &joining->join.config;
+    joining->privacy.folder = joining->folder;
+    joining->privacy.dim = joining->join.model->dim(&config->shape);
+    joining->privacy.n_rows = joining->rows.n_rows;
+    joining->privacy.may_ask = !joining->cli->json && isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
+    return cli_init_privacy_plan(&joining->privacy, config, joining->why);
 }
 
 /* ---- the data ---- */
@@ -209,8 +231,10 @@ static int make_node(struct joining *joining)
 {
     int error = cli_join_read(joining->join_path, joining->now_s, &joining->join, joining->why);
     if (error == SL_OK) error = set_options(joining);
+    if (error == SL_OK) error = check_options(joining);
     if (error == SL_OK) error = read_rows(joining);
     if (error == SL_OK) error = compare(joining);
+    if (error == SL_OK) error = plan_budget(joining);
     if (error != SL_OK) return error;
 
     struct cli_folder folder;
@@ -295,9 +319,8 @@ static void say(const struct joining *joining)
 
     say_doubts(joining);
     say_reach(joining);
-    printf("\nPRIVACY IS OFF: single vectors are masked within a cohort, nothing more. A cohort has %u members at least: with fewer nodes this one waits, "
-           "and says so.\n",
-           config->cohort_min_size);
+    cli_init_privacy_say(&joining->privacy, config);
+    printf("\nA cohort has %u members at least: with fewer nodes this one waits, and says so.\n", config->cohort_min_size);
     if (join->file.has_invite && (join->file.invite.flags & SL_INVITE_SINGLE_USE)) printf("%s is used up; delete it.\n", joining->join_path);
     printf("Next:   starlingd %s\n", joining->folder);
 }
@@ -310,10 +333,10 @@ static json_t *answer(const struct joining *joining)
     sodium_bin2hex(id, sizeof id, joining->id, 32);
     sodium_bin2hex(network, sizeof network, config->network_id, 32);
     bool expires = join->file.has_invite;
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:i, s:i, s:o, s:s*}", "directory", joining->folder, "id", id, "network_id", network, "network",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:i, s:i, s:o, s:o, s:s*}", "directory", joining->folder, "id", id, "network_id", network, "network",
                      config->network_name, "listen", config->listen, "first", join->is_first || join->file.n_seeds == 0, "rows", (int)joining->rows.n_rows,
                      "features", (int)joining->rows.n_features, "classes_present", (int)joining->n_own_classes, "expires",
-                     expires ? json_integer((json_int_t)join->file.invite.expires_s) : json_null(), "doubt", joining->doubt[0] ? joining->doubt : NULL);
+                     expires ? json_integer((json_int_t)join->file.invite.expires_s) : json_null(), "privacy", cli_init_privacy_answer(&joining->privacy, config), "doubt", joining->doubt[0] ? joining->doubt : NULL);
 }
 
 int cli_init(struct cli *cli, int argc, char **argv)

@@ -11,6 +11,7 @@
 #include "cli_compare.h"
 #include "cli_files.h"
 #include "cli_join.h"
+#include "cli_network_privacy.h"
 #include "cli_words.h"
 #include "config/network.h"
 #include "config/options.h"
@@ -25,7 +26,8 @@ struct creation {
     struct cli *cli;
     struct cli_words words;
     const char *folder, *model_spec, *data, *label, *epoch_length, *scale, *impute, *admission, *name;
-    bool without_columns;
+    bool without_columns, is_public;
+    struct cli_network_privacy privacy;
 
     struct sl_config config;
     struct sl_scaling scaling;
@@ -44,7 +46,10 @@ static int parse(int argc, char **argv, struct creation *creation)
                                      {"--label", &creation->label, NULL},        {"--epoch-length", &creation->epoch_length, NULL},
                                      {"--scale", &creation->scale, NULL},        {"--impute", &creation->impute, NULL},
                                      {"--admission", &creation->admission, NULL}, {"--name", &creation->name, NULL},
-                                     {"--no-columns", NULL, &creation->without_columns}, {"--set", NULL, NULL}, {0}};
+                                     {"--no-columns", NULL, &creation->without_columns}, {"--data-is-public", NULL, &creation->is_public},
+                                     {"--unit", &creation->privacy.unit, NULL},   {"--epsilon", &creation->privacy.epsilon, NULL},
+                                     {"--delta", &creation->privacy.delta, NULL}, {"--epochs", &creation->privacy.epochs, NULL},
+                                     {"--set", NULL, NULL}, {0}};
     if (!cli_words_sort(argc, argv, flags, 2, &creation->words, creation->why, sizeof creation->why)) return SL_ERROR_BAD_ARGUMENT;
 
     const struct cli_words *words = &creation->words;
@@ -98,7 +103,8 @@ static int set_options(struct creation *creation)
         const char *flag, *key, *value;
     } given[] = {{"--name", "network.name", creation->name ? creation->name : name}, {"--model", "model", creation->model_spec},
                  {"--epoch-length", "epoch.length", creation->epoch_length},          {"--scale", "data.scale", creation->scale},
-                 {"--impute", "data.impute", creation->impute},                       {"--admission", "network.admission", creation->admission}};
+                 {"--impute", "data.impute", creation->impute},                       {"--admission", "network.admission", creation->admission},
+                 {"--unit", "privacy.unit", creation->privacy.unit}};
     sl_config_init(&creation->config);
     for (uint32_t i = 0; i < sizeof given / sizeof given[0]; i++) {
         if (!given[i].value) continue;
@@ -109,12 +115,16 @@ static int set_options(struct creation *creation)
         int error = apply_setting(creation, creation->words.settings[i]);
         if (error != SL_OK) return error;
     }
-    int error = sl_config_check(&creation->config, sentence, sizeof sentence);
-    if (error != SL_OK) return SL_FAIL(error, creation->why, sizeof creation->why, "%s", sentence);
+    int error = cli_network_privacy_check(&creation->privacy, &creation->config, creation->why);
+    if (error != SL_OK) return error;
 
     creation->is_private = strcmp(creation->config.admission, "private") == 0;
     creation->is_standard = strcmp(creation->config.scale, "standard") == 0;
-    return SL_OK;
+    bool is_measured = creation->is_standard && !creation->is_public && sl_unit_of(&creation->config) != SL_UNIT_OFF;
+    if (!is_measured) return SL_OK;
+    return SL_FAIL(SL_ERROR_BAD_ARGUMENT, creation->why, sizeof creation->why,
+                   "--scale standard would publish the mean and spread of each column of %.80s, which no budget pays for; give --data-is-public if anybody may know these "
+                   "rows, or a scaling that is not measured: --scale divide:X, or none", creation->data);
 }
 
 /* ---- what the sample says ---- */
@@ -146,7 +156,7 @@ static int take_shape(struct creation *creation)
                        creation->data, sample->n_features, n_classes, config->n_features, config->n_classes);
 
     creation->model = sl_model_of(config, sentence, sizeof sentence);
-    if (creation->model) return SL_OK;
+    if (creation->model) return cli_network_privacy_plan(&creation->privacy, config, creation->model->dim(&config->shape), creation->why);
     return SL_FAIL(SL_ERROR_OUT_OF_RANGE, creation->why, sizeof creation->why, "%s: %s", creation->data, sentence);
 }
 
@@ -240,6 +250,10 @@ static int create(struct creation *creation)
 static void say_what_is_public(const struct creation *creation)
 {
     const struct sl_scaling *scaling = &creation->scaling;
+    bool is_protected = sl_unit_of(&creation->config) != SL_UNIT_OFF;
+    if (is_protected)
+        printf("                  all that stands in it is public, outside of every budget: %u features%s%s\n", creation->config.n_features,
+               creation->model->task == SL_TASK_CLASSIFY ? ", the list of classes" : "", creation->scaling.columns.n > 0 ? ", the names of columns" : "");
     if (creation->is_standard)
         printf("                  the mean and spread of each column of %s (%u rows) stand in it and go to everybody who is invited\n", creation->data,
                creation->sample.n_rows);
@@ -272,8 +286,7 @@ static void say(const struct creation *creation)
     if (creation->is_private) printf("  network.secret  SECRET: without it nobody is answered; every invite hands it over\n");
 
     if (creation->doubt[0]) printf("\nDOUBTFUL: %s\n", creation->doubt);
-    printf("\nPRIVACY IS OFF: the vectors of single nodes are masked within a cohort, nothing more. There is no formal promise about what the shared\n"
-           "model gives away of the data. Do not use this version where such a promise is needed.\n");
+    cli_network_privacy_say(&creation->privacy, config);
     printf("\nA cohort has %u members at least: the network begins to learn with its %uth node.\n", config->cohort_min_size, config->cohort_min_size);
     if (strcmp(config->admission, "open") == 0)
         printf("Next, the first node:   starling init DIR --data FILE --label COLUMN --join %s/network.conf --listen IP:PORT\n"

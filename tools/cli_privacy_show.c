@@ -36,7 +36,7 @@ static void say_promise(const struct cli *cli, const json_t *data)
     label("unit");
     printf("%s: protects %s\n", cli_string(cli, data, "unit", a), cli_string(cli, data, "protects", b));
     label("");
-    printf("what this node sends would look nearly the same %s (%s)\n", cli_string(cli, data, "adjacency_text", a), cli_string(cli, data, "adjacency", b));
+    printf("two cases nobody can tell apart but for what epsilon allows: %s (%s)\n", cli_string(cli, data, "adjacency_text", a), cli_string(cli, data, "adjacency", b));
     label("data");
     printf("\"%s\", about %s records\n", cli_string(cli, data, "dataset", a), cli_count(data, "records", b));
 }

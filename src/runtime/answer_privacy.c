@@ -34,9 +34,9 @@ static const char *adjacency_name(uint8_t adjacency)
 static const char *adjacency_words(uint8_t adjacency)
 {
     switch (adjacency) {
-    case SL_ADJACENCY_ADD_REMOVE: return "with or without any one example";
-    case SL_ADJACENCY_ZERO_OUT: return "whether this node learned from its data or contributed no change";
-    case SL_ADJACENCY_REPLACE: return "whether this node learned from its data or from any other data";
+    case SL_ADJACENCY_ADD_REMOVE: return "the data with and without any one example";
+    case SL_ADJACENCY_ZERO_OUT: return "this node learned from its data, or it changed nothing";
+    case SL_ADJACENCY_REPLACE: return "this node learned from its data, or from any other data";
     default: return "none";
     }
 }
