@@ -31,7 +31,7 @@ static void configure(struct stage *stage)
     struct sl_config *config = &stage->config;
     sl_config_init(config);
     sl_config_set(config, "privacy.unit", "off", NULL, 0);
-    for (int i = 0; i < 8 && stage->options.settings[i]; i++) {
+    for (int i = 0; i < 16 && stage->options.settings[i]; i++) {
         char name[64];
         const char *setting = stage->options.settings[i];
         size_t size = strcspn(setting, "=");
@@ -120,6 +120,17 @@ struct stage *stage_new(const struct stage_options *options)
     return stage;
 }
 
+static void drop_rounds(struct stage *stage)
+{
+    free(stage->ledger);
+    free(stage->kept);
+    free(stage->round_bytes);
+    stage->ledger = stage->kept = stage->round_bytes = NULL;
+    stage->ledger_size = stage->kept_size = 0;
+    stage->round_store.ticket = 0;
+    stage->holds_rounds = stage->fails_rounds = false;
+}
+
 void stage_reset(struct stage *stage)
 {
     stage_forget(stage);
@@ -130,6 +141,7 @@ void stage_reset(struct stage *stage)
     stage->state = stage->book = NULL;
     stage->state_size = stage->book_size = 0;
     stage->n_books = 0;
+    drop_rounds(stage);
     stage->pending_book = 0;
     memset(stage->link, 0, sizeof stage->link);
     memset(stage->refuses, 0, sizeof stage->refuses);
@@ -153,6 +165,7 @@ void stage_destroy(struct stage **pointer)
     free(stage->memory);
     free(stage->state);
     free(stage->book);
+    drop_rounds(stage);
     free(stage);
     *pointer = NULL;
 }
@@ -188,10 +201,23 @@ static void keep(uint8_t **bytes, size_t *size, const struct sl_store *store)
     *size = store->size;
 }
 
+static void note_round_store(struct stage *stage, const struct sl_store *store)
+{
+    size_t size = 0;
+    assert(stage->round_store.ticket == 0);          /* one at a time */
+    stage->round_store = *store;
+    keep(&stage->round_bytes, &size, store);
+    stage->round_store.data = stage->round_bytes;
+}
+
 static void note_stores(struct stage *stage, const struct sl_actions *actions)
 {
     for (uint32_t i = 0; i < actions->n_stores; i++) {
         const struct sl_store *store = &actions->stores[i];
+        if (store->type == SL_STORE_APPEND_LEDGER || store->type == SL_STORE_PUT_RELEASE) {
+            note_round_store(stage, store);
+            continue;
+        }
         if (store->type == SL_STORE_PUT_BOOK) {
             stage->pending_book = store->ticket;
             stage->n_books++;
@@ -243,11 +269,29 @@ static void answer_dial(struct stage *stage, const struct sl_dial *dial)
     step_once(stage, &event);
 }
 
+/* A store that fails leaves the files as they were. */
+static void end_round_store(struct stage *stage, int error)
+{
+    struct sl_store store = stage->round_store;
+    struct sl_event event = {.type = SL_EVENT_STORED, .stored = {store.ticket, error}};
+    stage->round_store.ticket = 0;
+    if (error == SL_OK && store.type == SL_STORE_PUT_RELEASE) keep(&stage->kept, &stage->kept_size, &store);
+    if (error == SL_OK && store.type == SL_STORE_APPEND_LEDGER) {
+        stage->ledger = realloc(stage->ledger, stage->ledger_size + store.size);
+        assert(stage->ledger);
+        memcpy(stage->ledger + stage->ledger_size, store.data, store.size);
+        stage->ledger_size += store.size;
+    }
+    step_once(stage, &event);
+}
+
 /* Carries out what the core asked for, and what it asks for then. */
 static void settle(struct stage *stage)
 {
     for (;;) {
-        if (stage->pending_book && !stage->holds_stores) {
+        if (stage->round_store.ticket && !stage->holds_rounds) {
+            end_round_store(stage, stage->fails_rounds ? SL_ERROR_NO_SPACE : SL_OK);
+        } else if (stage->pending_book && !stage->holds_stores) {
             struct sl_event event = {.type = SL_EVENT_STORED, .stored = {stage->pending_book, stage->fails_stores ? SL_ERROR_NO_SPACE : SL_OK}};
             stage->pending_book = 0;
             step_once(stage, &event);
@@ -284,6 +328,12 @@ void stage_finish_job(struct stage *stage, int error)
     if (stage->holds_jobs) settle(stage);
 }
 
+void stage_finish_round(struct stage *stage, int error)
+{
+    end_round_store(stage, error);
+    settle(stage);
+}
+
 void stage_finish_store(struct stage *stage, int error)
 {
     struct sl_event event = {.type = SL_EVENT_STORED, .stored = {stage->pending_ticket, error}};
@@ -293,7 +343,9 @@ void stage_finish_store(struct stage *stage, int error)
 
 void stage_start(struct stage *stage)
 {
-    struct sl_event event = {.type = SL_EVENT_START, .start = {.state = stage->state, .book = stage->book, .state_size = stage->state_size, .book_size = stage->book_size}};
+    struct sl_event event = {.type = SL_EVENT_START, .start = {.state = stage->state, .book = stage->book, .state_size = stage->state_size, .book_size = stage->book_size,
+                                                            .ledger = stage->ledger, .ledger_size = stage->ledger_size, .release = stage->kept,
+                                                            .release_size = stage->kept_size}};
     stage_step(stage, &event);
 }
 
@@ -308,7 +360,7 @@ void stage_restart(struct stage *stage)
     free(stage->memory);
     memset(stage->link, 0, sizeof stage->link);
     stage->n_pending = 0;
-    stage->pending_ticket = stage->pending_book = 0;
+    stage->pending_ticket = stage->pending_book = stage->round_store.ticket = 0;
     stage->pending_job = false;
     make_node(stage);
     stage_start(stage);

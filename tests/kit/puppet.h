@@ -27,7 +27,7 @@ struct stage_options {
     uint32_t n_seeds;                /* the first puppets are its seeds, by transport key and address */
     uint32_t dim;                    /* 0: 16 */
     uint64_t seed;
-    const char *settings[8];         /* "key=value", up to the first NULL */
+    const char *settings[16];         /* "key=value", up to the first NULL */
 };
 
 struct sent {                        /* a frame that the core sent */
@@ -65,6 +65,11 @@ struct stage {
     uint8_t *book;                   /* and the book */
     size_t book_size;
     uint32_t n_books;
+    uint8_t *ledger, *kept;          /* what private rounds left on disk: the ledger, and the release file */
+    size_t ledger_size, kept_size;
+    bool holds_rounds, fails_rounds; /* their stores are held until stage_finish_round(), or fail */
+    struct sl_store round_store;     /* of these, the one under way; ticket 0 none. Its data is round_bytes */
+    uint8_t *round_bytes;
     struct sl_job job;               /* the last one */
     uint32_t n_jobs;
 
@@ -99,6 +104,7 @@ uint64_t stage_epoch(const struct stage *stage);
 void stage_step(struct stage *stage, struct sl_event *event);
 void stage_control(struct stage *stage, enum sl_control_verb verb, uint32_t puppet);
 void stage_finish_job(struct stage *stage, int error);               /* the job that is held */
+void stage_finish_round(struct stage *stage, int error);             /* the ledger's or the release file's store that is held */
 void stage_finish_store(struct stage *stage, int error);             /* the store that is held */
 
 /* Links. An inbound one gets a number of its own; connect does nothing if there is a link. */
