@@ -219,7 +219,7 @@ static void print_node(const struct answer *answer)
     printf("  network:  privacy.unit=node\n            privacy.honest=%u\n            privacy.colluders=%u\n", h, config->privacy_colluders);
     if (answer->cohort > 0) printf("            privacy.cohort_min_size=%u\n", answer->cohort);
     printf("            privacy.node_noise=%s\n", exact(answer->noise.noise, text));
-    printf("            privacy.node_clip=1   (your choice: epsilon does not depend on it)\n");
+    printf("            privacy.node_clip=1   (or another power of two: epsilon does not depend on it)\n");
     printf("  node:     privacy.records=%u\n", config->privacy_records);
     if (is_replace(config)) puts("            privacy.adjacency=replace");
     printf("            privacy.eps_max=%s\n", exact(answer->epsilon, text));
