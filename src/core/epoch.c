@@ -51,9 +51,12 @@ double epoch_radius(const struct sl_node *node)
     return radius <= node->config.cohort_radius_max ? radius : node->config.cohort_radius_max;
 }
 
+/* Anchors of unit node lie apart by the noise in what they were merged from, which is known beforehand. */
 double epoch_reference_slack(const struct sl_node *node)
 {
-    return epoch_is_experienced(node) ? 1.5 * median_distance(node) + node->config.cohort_radius_min : INFINITY;
+    if (!epoch_is_experienced(node)) return INFINITY;
+    if (node->unit == SL_UNIT_NODE) return 1.5 * privacy_farthest(node, node->config.privacy_cohort_min_size);
+    return 1.5 * median_distance(node) + node->config.cohort_radius_min;
 }
 
 /*
