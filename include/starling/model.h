@@ -41,8 +41,8 @@ struct sl_score {
 
 enum { SL_LAYERS_MAX = SL_HIDDEN_MAX + 1 };
 
-/* Gradients of single rows by the weights of one affine layer. That of row i is the outer product of row i of by_outputs and row i of inputs, in the flat vector
- * from `first` on: n_outputs x n_inputs, then n_outputs biases, whose gradient is by_outputs itself. */
+/* Gradients of single rows by the weights of one affine layer. That of row i is the outer product of row i of by_outputs and row i of inputs, in the flat
+ * vector from `first` on: n_outputs x n_inputs, then n_outputs biases, whose gradient is by_outputs itself. */
 struct sl_layer_gradients {
     uint32_t first;
     uint32_t n_outputs, n_inputs;
