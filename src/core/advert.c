@@ -12,6 +12,7 @@
  */
 
 enum {
+    LEDGER_TOLD_S = 3600,            /* how often the own ADVERT is made anew because the privacy ledger has grown */
     FUTURE_MAX_S = 3600,             /* an ADVERT from a later time than this would outlive its author's corrections */
     CLAIMS_OF_ONE = 3                /* by one certificate */
 };
@@ -318,13 +319,42 @@ void advert_unban(struct sl_node *node, const uint8_t id[32])
 
 /* ---- the own ADVERT ---- */
 
+/* Which ledger, in the eyes of those who do not have its key: the name of the data set is nobody's business. */
+static void name_ledger(const struct sl_ledger *ledger, uint8_t out[32])
+{
+    uint8_t both[48];
+    memcpy(both, ledger->key, 32);
+    memcpy(both + 32, ledger->dataset, 16);
+    sl_hash_once("ledger of", both, sizeof both, out);
+    sl_wipe(both, sizeof both);
+}
+
+static void say_privacy(const struct sl_node *node, struct sl_advert *advert)
+{
+    const struct sl_ledger *ledger = &node->budget.ledger;
+    advert->unit = node->unit;
+    if (node->unit == SL_UNIT_OFF || ledger->n_records == 0) return;
+
+    advert->ledger_records = ledger->n_records;
+    memcpy(advert->ledger_head, ledger->head, 32);
+    name_ledger(ledger, advert->ledger_of);
+}
+
+static bool is_current(const struct sl_node *node, uint64_t now_s)
+{
+    const struct membership *members = &node->members;
+    uint64_t age_s = now_s - members->advert_made_s;
+    bool has_grown = node->unit != SL_UNIT_OFF && node->budget.ledger.n_records > members->advert_records;
+    return members->advert_size > 0 && age_s < (has_grown ? LEDGER_TOLD_S : SL_ADVERT_TTL_MAX_S / 2);
+}
+
 const uint8_t *advert_own(struct sl_node *node, size_t *size)
 {
     struct membership *members = &node->members;
     const struct sl_identity *self = node->self;
     uint64_t now_s = node->now_us / 1000000;
     *size = members->advert_size;
-    if (members->advert_size > 0 && now_s - members->advert_made_s < SL_ADVERT_TTL_MAX_S / 2) return members->advert;
+    if (is_current(node, now_s)) return members->advert;
 
     struct sl_advert advert = {.sequence = now_s, .ttl_s = SL_ADVERT_TTL_MAX_S, .n_addresses = self->address[0] != 0,
                                .certificate = self->certificate, .certificate_size = self->certificate_size};
@@ -332,6 +362,7 @@ const uint8_t *advert_own(struct sl_node *node, size_t *size)
     memcpy(advert.transport_public, self->transport_public, 32);
     memcpy(advert.addresses[0], self->address, sizeof self->address);
     memcpy(advert.name, node->config.name, strnlen(node->config.name, sizeof advert.name - 1));
+    say_privacy(node, &advert);
 
     struct sl_writer writer = node_begin(node, SL_MESSAGE_ADVERT, node->epoch, NULL, ADVERT_MAX);
     sl_write_advert(&writer, &advert);
@@ -340,6 +371,7 @@ const uint8_t *advert_own(struct sl_node *node, size_t *size)
     memcpy(members->advert, bytes, *size);
     members->advert_size = (uint32_t)*size;
     members->advert_made_s = now_s;
+    members->advert_records = advert.ledger_records;
     return members->advert;
 }
 
@@ -418,6 +450,27 @@ static bool is_known(struct sl_node *node, const struct sl_descriptor *descripto
     return is_old && (node->view.n_peers == node->view.n_peers_max || strcmp(node->config.admission, "open") == 0);
 }
 
+/* Does a know more of a ledger than b, or another end of it? */
+static bool knows_better(const struct sl_advert *a, const struct sl_advert *b)
+{
+    bool is_same_ledger = a->ledger_records > 0 && sl_hash_equal(a->ledger_of, b->ledger_of);
+    bool is_other_end = a->ledger_records == b->ledger_records && !sl_hash_equal(a->ledger_head, b->ledger_head);
+    return is_same_ledger && (a->ledger_records > b->ledger_records || is_other_end);
+}
+
+int advert_heed_own(struct sl_node *node, const struct opened_advert *advert)
+{
+    struct sl_advert own = {0};
+    say_privacy(node, &own);
+    if (node->unit != SL_UNIT_OFF && own.ledger_records == 0) name_ledger(&node->budget.ledger, own.ledger_of);
+    if (node->unit == SL_UNIT_OFF || node->budget.is_blocked || !knows_better(&advert->body, &own)) return SL_OK;
+    if (!node_verify(node, &advert->envelope, node->self->sign_public)) return SL_ERROR_BAD_SIGNATURE;
+
+    budget_block(node, "its privacy ledger was set back: peers hold a later one of its own; bring back the newest copy, or see starling privacy reset",
+                 SL_ERROR_DAMAGED);
+    return SL_OK;
+}
+
 int advert_take(struct sl_node *node, const uint8_t *bytes, size_t size, const char *source, bool *is_news)
 {
     struct opened_advert advert;
@@ -426,7 +479,8 @@ int advert_take(struct sl_node *node, const uint8_t *bytes, size_t size, const c
     *is_news = false;
     int error = advert_open(node, bytes, size, &advert);
     if (error != SL_OK) return error;
-    if (sl_hash_equal(descriptor->id, node->self->id) || advert_is_banned(node, descriptor->id) || is_known(node, descriptor)) return SL_OK;
+    if (sl_hash_equal(descriptor->id, node->self->id)) return advert_heed_own(node, &advert);
+    if (advert_is_banned(node, descriptor->id) || is_known(node, descriptor)) return SL_OK;
     if (sl_hash_equal(descriptor->transport_public, node->self->transport_public)) return SL_ERROR_MISMATCH;
     if (descriptor->sequence > now_s + FUTURE_MAX_S || descriptor->until_s < now_s) return SL_ERROR_OUT_OF_RANGE;
 
@@ -462,19 +516,51 @@ static struct relay *relay_place(struct sl_node *node, const uint8_t id[32])
     return relay;
 }
 
-/* Its signature is checked when it is first passed on: most never are where all know one another. */
-static void keep_relay(struct sl_node *node, const struct opened_advert *advert)
+static bool is_verified(struct sl_node *node, struct relay *relay)
 {
-    if (advert->envelope.size > ADVERT_MAX || advert->body.sequence > node->now_us / 1000000 + FUTURE_MAX_S) return;
+    struct opened_advert advert;
+    if (relay->verified) return true;
+    relay->verified = advert_open(node, relay->bytes, relay->size, &advert) == SL_OK && node_verify(node, &advert.envelope, advert.body.sign_public);
+    if (!relay->verified) relay->size = 0;
+    return relay->verified;
+}
+
+/* What we hold of an identity may be news to it: that of a ledger which it has no more. */
+static bool is_set_back(struct sl_node *node, struct relay *relay, const struct opened_advert *advert)
+{
+    struct opened_advert held;
+    bool is_held = relay->size > 0 && sl_hash_equal(relay->id, advert->descriptor.id) && advert_open(node, relay->bytes, relay->size, &held) == SL_OK;
+    return is_held && knows_better(&held.body, &advert->body) && is_verified(node, relay);
+}
+
+/* It gets its own words back. */
+void advert_remind(struct sl_node *node, struct link *link)
+{
+    const struct relay *relay = NULL;
+    for (uint32_t i = 0; i < node->members.n_relays && !relay; i++)
+        if (sl_hash_equal(node->members.relays[i].id, link->id)) relay = &node->members.relays[i];
+    uint8_t *bytes = relay ? SL_TAKE(&node->out, uint8_t, relay->size) : NULL;
+    if (!bytes) return;
+
+    memcpy(bytes, relay->bytes, relay->size);
+    links_send(node, link, bytes, relay->size);
+}
+
+/* Its signature is checked when it is first passed on: most never are where all know one another. True: the one that is held says more of a ledger, and stays. */
+static bool keep_relay(struct sl_node *node, const struct opened_advert *advert)
+{
+    if (advert->envelope.size > ADVERT_MAX || advert->body.sequence > node->now_us / 1000000 + FUTURE_MAX_S) return false;
 
     struct relay *relay = relay_place(node, advert->descriptor.id);
-    if (relay->sequence == advert->body.sequence && sl_hash_equal(relay->id, advert->descriptor.id)) return;
+    if (relay->sequence == advert->body.sequence && sl_hash_equal(relay->id, advert->descriptor.id)) return false;
+    if (is_set_back(node, relay, advert)) return true;
     if (!sl_hash_equal(relay->id, advert->descriptor.id)) relay->quiet_until = 0;
     memcpy(relay->id, advert->descriptor.id, 32);
     relay->sequence = advert->body.sequence;
     relay->size = (uint32_t)advert->envelope.size;
     relay->verified = false;
     memcpy(relay->bytes, advert->envelope.bytes, advert->envelope.size);
+    return false;
 }
 
 /* What tells in which network it is: the address at which it answered. Anybody may say he is anywhere. */
@@ -484,7 +570,7 @@ const char *advert_proven_address(const struct sl_node *node, const uint8_t id[3
     return entry && entry->is_tried ? entry->descriptor.address : "";
 }
 
-void advert_take_own(struct sl_node *node, struct link *link, struct opened_advert *advert)
+bool advert_take_own(struct sl_node *node, struct link *link, struct opened_advert *advert)
 {
     struct sl_descriptor *descriptor = &advert->descriptor;
     uint64_t now_s = node->now_us / 1000000;
@@ -501,7 +587,7 @@ void advert_take_own(struct sl_node *node, struct link *link, struct opened_adve
     bool is_held = peer || sl_book_find(&members->book, descriptor->id);
     bool is_candidate = members->sampler.n_slots > 0 && is_held && !is_prepared;
     if (is_candidate) sl_sampler_offer(&members->sampler, descriptor->id, advert_proven_address(node, descriptor->id));
-    keep_relay(node, advert);
+    return keep_relay(node, advert);
 }
 
 void advert_forget(struct sl_node *node, const uint8_t id[32])
@@ -519,15 +605,6 @@ static bool is_worth_passing(struct sl_node *node, const struct relay *relay, co
     const struct sl_view_peer *peer = sl_view_find(&node->view, relay->id);
     if (relay->size == 0 || sl_hash_equal(relay->id, link->id) || relay->sequence + SL_ADVERT_TTL_MAX_S < node->now_us / 1000000) return false;
     return peer ? sl_view_is_live(peer) : links_to(node, relay->id) != NULL;
-}
-
-static bool is_verified(struct sl_node *node, struct relay *relay)
-{
-    struct opened_advert advert;
-    if (relay->verified) return true;
-    relay->verified = advert_open(node, relay->bytes, relay->size, &advert) == SL_OK && node_verify(node, &advert.envelope, advert.body.sign_public);
-    if (!relay->verified) relay->size = 0;
-    return relay->verified;
 }
 
 uint32_t advert_choose(struct sl_node *node, const struct link *link, uint32_t n, struct sl_view_adverts *out)

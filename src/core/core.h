@@ -137,6 +137,7 @@ struct membership {
     uint8_t advert[ADVERT_MAX];              /* our own */
     uint32_t advert_size;
     uint64_t advert_made_s, expires_s;       /* expires_s: of our own certificate; 0 unknown */
+    uint64_t advert_records;                 /* of the ledger, as it says */
     struct seed_state seeds[SEEDS_MAX];
     struct sl_rng rng;
     uint64_t next_round_us, started_us;
@@ -389,8 +390,11 @@ const uint8_t *advert_own(struct sl_node *node, size_t *size);                  
 int advert_open(const struct sl_node *node, const uint8_t *bytes, size_t size, struct opened_advert *out);
 /* An ADVERT that somebody passed on. SL_OK also when it is nothing new, *is_news says. SL_ERROR_*: why it was not taken. */
 int advert_take(struct sl_node *node, const uint8_t *bytes, size_t size, const char *source, bool *is_news);
+/* Our own, as somebody else holds it: does it know more of our privacy ledger than we do? */
+int advert_heed_own(struct sl_node *node, const struct opened_advert *advert);
 /* That of a HELLO, which proves it and the transport key: into view, book and relays. */
-void advert_take_own(struct sl_node *node, struct link *link, struct opened_advert *advert);
+bool advert_take_own(struct sl_node *node, struct link *link, struct opened_advert *advert);      /* true: we hold one by which it knew more of its own ledger, */
+void advert_remind(struct sl_node *node, struct link *link);                    /* which it gets back */
 int certificate_check(struct sl_node *node, const uint8_t id[32], const uint8_t *certificate, size_t size);
 void certificate_describe(const struct sl_node *node, const uint8_t *certificate, size_t size, struct sl_descriptor *out);      /* expiry and host */
 uint64_t certificate_expiry(const struct sl_node *node, const uint8_t *certificate, size_t size);      /* unix seconds; of one that was checked */

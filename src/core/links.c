@@ -471,7 +471,7 @@ void links_on_hello(struct sl_node *node, struct link *link, const struct sl_env
     const struct sl_view_peer *before = sl_view_find(&node->view, envelope->from);
     bool is_new = !link->hello_heard && (!before || !before->proven);
     bool is_repeated = link->hello_heard && links_is_inbound(link) && link->n_repeated < HELLOS_REPEATED_MAX;
-    if (!link->hello_heard) advert_take_own(node, link, &advert);
+    bool has_forgotten = !link->hello_heard && advert_take_own(node, link, &advert);
     if (!link->known) {
         memcpy(link->sign_public, advert.body.sign_public, 32);
         link_is_known(node, link, envelope->from);
@@ -487,6 +487,7 @@ void links_on_hello(struct sl_node *node, struct link *link, const struct sl_env
         links_check_clock(node);                             /* also for one that agrees: it may be the one that makes enough of them */
     }
     if (!link->hello_sent || is_repeated) say_hello(node, link);            /* so that the dialler learns our clock, once a link */
+    if (has_forgotten) advert_remind(node, link);
     membership_on_introduced(node, link, is_new);
 }
 

@@ -333,14 +333,14 @@ void membership_on_advert(struct sl_node *node, struct link *link, const struct 
 {
     uint64_t checks = node->counters.signature_checks;
     struct sl_view_pushes *pushes = pushes_of(node, link);
-    bool is_news, is_own = !link->has_told && sl_hash_equal(envelope->from, link->id);
-    if (!is_own && (node->members.n_pushes >= PUSHES_MAX || pushes->n >= PUSHES_OF_ONE_MAX)) return;
+    bool is_news, is_own = !link->has_told && sl_hash_equal(envelope->from, link->id), is_ours = sl_hash_equal(envelope->from, node->self->id);
+    if (!is_own && !is_ours && (node->members.n_pushes >= PUSHES_MAX || pushes->n >= PUSHES_OF_ONE_MAX)) return;
 
     int error = advert_take(node, envelope->bytes, envelope->size, source_of(node, link), &is_news);
     bool is_counted = node->counters.signature_checks != checks;
     if (is_own) {
         link->has_told |= is_counted;
-    } else {
+    } else if (!is_ours) {
         node->members.n_pushes += is_counted;
         pushes->n += is_counted;
     }

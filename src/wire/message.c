@@ -111,7 +111,7 @@ void sl_write_hello(struct sl_writer *writer, const struct sl_hello *body)
 
 int sl_read_advert(const struct sl_envelope *envelope, struct sl_advert *out)
 {
-    struct sl_reader reader = sl_body_reader(envelope, SL_MESSAGE_ADVERT, 10);
+    struct sl_reader reader = sl_body_reader(envelope, SL_MESSAGE_ADVERT, 11);
     out->sequence = sl_read_uint(&reader, UINT64_MAX);
     out->ttl_s = (uint32_t)sl_read_uint(&reader, SL_ADVERT_TTL_MAX_S);
     sl_read_copy(&reader, out->sign_public, 32);
@@ -129,16 +129,17 @@ int sl_read_advert(const struct sl_envelope *envelope, struct sl_advert *out)
     out->unit = (uint32_t)sl_read_uint(&reader, UNIT_MAX);
     out->ledger_records = sl_read_uint(&reader, UINT64_MAX);
     sl_read_copy(&reader, out->ledger_head, 32);
+    sl_read_copy(&reader, out->ledger_of, 32);
 
-    bool has_ledger = out->ledger_records > 0 || sl_hash_is_zero(out->ledger_head);
-    return sl_body_finish(&reader, complete && has_ledger && out->ttl_s > 0);
+    bool is_one_story = out->ledger_records > 0 || (sl_hash_is_zero(out->ledger_head) && sl_hash_is_zero(out->ledger_of));
+    return sl_body_finish(&reader, complete && is_one_story && out->ttl_s > 0);
 }
 
 void sl_write_advert(struct sl_writer *writer, const struct sl_advert *body)
 {
     assert(body->n_addresses <= ADDRESSES_MAX);
 
-    sl_write_array(writer, 10);
+    sl_write_array(writer, 11);
     sl_write_uint(writer, body->sequence);
     sl_write_uint(writer, body->ttl_s);
     sl_write_bin(writer, body->sign_public, 32);
@@ -150,6 +151,7 @@ void sl_write_advert(struct sl_writer *writer, const struct sl_advert *body)
     sl_write_uint(writer, body->unit);
     sl_write_uint(writer, body->ledger_records);
     sl_write_bin(writer, body->ledger_head, 32);
+    sl_write_bin(writer, body->ledger_of, 32);
 }
 
 int sl_read_view_pull(const struct sl_envelope *envelope, struct sl_view_pull *out)

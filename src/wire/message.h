@@ -38,8 +38,9 @@ struct sl_advert {
     const uint8_t *certificate;
     size_t certificate_size;                 /* <= SL_CERTIFICATE_MAX */
     uint32_t unit;                           /* of privacy: 0 off, 1 record, 2 node (src/privacy/budget.h) */
-    uint64_t ledger_records;                 /* in the author's privacy ledger; 0: it keeps none, and then ledger_head is zero */
+    uint64_t ledger_records;                 /* in the author's privacy ledger; 0: it keeps none, and then the next two are zero */
     uint8_t ledger_head[32];                 /* hash of the last of them: an author whose ledger was set back contradicts itself */
+    uint8_t ledger_of[32];                   /* which ledger that is: the next data set has another one */
 };
 
 struct sl_view_pull { uint32_t n_wanted; };  /* 1 .. SL_ADVERTS_MAX */

@@ -86,6 +86,7 @@ static inline struct sl_advert sample_advert(enum sample kind)
     body.unit = large ? 2 : 0;
     body.ledger_records = large ? UINT64_MAX : 0;
     if (large) memset(body.ledger_head, 0xa4, 32);
+    if (large) memset(body.ledger_of, 0xa5, 32);
     return body;
 }
 

@@ -84,8 +84,8 @@ Test(message, bodies_hold_their_items_in_the_order_of_the_struct)
 #define ENDS(TYPE, kind, text) cr_assert_str_eq(end_of(seen_by_msgpack_c(SL_MESSAGE_##TYPE, SAMPLE_##kind), strlen(text)), text)
     SEEN(HELLO, SMALL, "[0 0* 0*]");
     SEEN(HELLO, LARGE, "[18446744073709551615 1024*a1 48*a2]");
-    SEEN(ADVERT, SMALL, "[0 1 32*a1 32*a2 [] 0* 0* 0 0 32*00]");
-    SEEN(ADVERT, LARGE, "[18446744073709551615 259200 32*a1 32*a2 [47*7e 47*7e] 32*ff 512*a3 2 18446744073709551615 32*a4]");
+    SEEN(ADVERT, SMALL, "[0 1 32*a1 32*a2 [] 0* 0* 0 0 32*00 32*00]");
+    SEEN(ADVERT, LARGE, "[18446744073709551615 259200 32*a1 32*a2 [47*7e 47*7e] 32*ff 512*a3 2 18446744073709551615 32*a4 32*a5]");
     SEEN(VIEW_PULL, SMALL, "[1]");
     SEEN(VIEW_PULL, LARGE, "[16]");
     SEEN(VIEW, SMALL, "[[]]");
@@ -316,7 +316,7 @@ Test(advert, lives_for_a_second_to_three_days)
 static int read_advert_of(uint32_t n_addresses, const char *name, size_t name_size, size_t certificate_size)
 {
     struct sl_writer writer = sl_writer_over(bytes, sizeof bytes);
-    sl_write_array(&writer, 10);
+    sl_write_array(&writer, 11);
     sl_write_uint(&writer, 1);
     sl_write_uint(&writer, 1);
     sl_write_bin(&writer, sample_from, 32);
@@ -327,7 +327,7 @@ static int read_advert_of(uint32_t n_addresses, const char *name, size_t name_si
     sl_write_bin(&writer, sample_bytes(0xa3), certificate_size);
     sl_write_uint(&writer, 0);
     sl_write_uint(&writer, 0);
-    sl_write_bin(&writer, sample_advert(SAMPLE_SMALL).ledger_head, 32);
+    for (int i = 0; i < 2; i++) sl_write_bin(&writer, sample_advert(SAMPLE_SMALL).ledger_head, 32);
     return read_any(SL_MESSAGE_ADVERT, &writer);
 }
 
@@ -338,6 +338,8 @@ Test(advert, names_the_head_of_a_ledger_only_if_there_is_one)
     body.ledger_records = 0;
     cr_assert_eq(written_advert(body), SL_ERROR_MALFORMED);
     memset(body.ledger_head, 0, 32);
+    cr_assert_eq(written_advert(body), SL_ERROR_MALFORMED);
+    memset(body.ledger_of, 0, 32);
     cr_assert_eq(written_advert(body), SL_OK);
     body.unit = 3;
     cr_assert_eq(written_advert(body), SL_ERROR_MALFORMED);
