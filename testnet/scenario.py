@@ -11,12 +11,14 @@ UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 TIME = re.compile(r"^(\d+\.?\d*|\.\d+)(us|ms|s|m|h|e)$")
 NUMBER = re.compile(r"^(\d+\.?\d*|\.\d+)$")
 STATES = ("current", "old", "torn", "no")
-VERBS = ("partition", "one-way", "heal", "join", "crash", "restart", "loss", "duplicate", "reorder", "store-fail", "delay", "slow", "clock", "churn", "calm")
+VERBS = ("partition", "one-way", "heal", "join", "crash", "crash-at", "restart", "loss", "duplicate", "reorder", "store-fail", "delay", "slow", "clock",
+         "churn", "calm")
 NEED_NETWORK = ("partition", "one-way", "loss", "delay")
 IMPOSSIBLE = {
     "duplicate": "TCP hands over every byte once, so a node never sees a packet twice",
     "reorder": "TCP hands over bytes in order, so a node never sees the order of packets",
     "store-fail": "a disk that fails on demand is only there in the simulator",
+    "crash-at": "a real process cannot be stopped at a point of a round; crash it at a time instead",
     "slow": "the training of one process cannot be slowed down by a factor; pause it instead",
     "clock": "all processes share this machine's clock",
 }

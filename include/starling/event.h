@@ -58,7 +58,8 @@ struct sl_event {
 /* PUT_BOOK: the peers to come back to after a restart. APPEND_LEDGER: 256 bytes. PUT_RELEASE: the output of a private round. */
 enum sl_store_type { SL_STORE_APPEND_LEDGER, SL_STORE_PUT_RELEASE, SL_STORE_PUT_STATE, SL_STORE_PUT_BOOK };
 
-/* Stores are carried out in order; each is answered by STORED with its ticket, durable or failed. PUT_* replace atomically. */
+/* Stores are carried out in order; each is answered by STORED with its ticket, durable or failed. PUT_* replace atomically. An APPEND_LEDGER that failed leaves
+ * the ledger as it was, or else all later ones fail as well: the next record takes the same place in the chain. */
 struct sl_store {
     uint64_t ticket;
     enum sl_store_type type;

@@ -109,8 +109,8 @@ void sl_checker_released(struct sl_checker *checker, uint32_t node, const struct
 /* The vector (dim floats) from which a node made its COMMIT. */
 void sl_checker_committed(struct sl_checker *checker, uint32_t node, const float *weights);
 
-/* The mean must be the plain one of ref + clip(x_i - ref, radius), with unit node of ref + what x_i released, within the rounding of the ring (32 bits) and of an encoding with `bits` per coordinate.
- * Skipped, and counted so, where a member has trained on since. */
+/* The mean must be the plain one of ref + clip(x_i - ref, radius), with unit node of ref + what x_i released, within the rounding of the ring (32 bits) and of
+ * an encoding with `bits` per coordinate. Skipped, and counted so, where a member has trained on since. */
 void sl_checker_aggregate(struct sl_checker *checker, uint32_t node, const struct sl_checked_aggregate *aggregate);
 void sl_checker_skip(struct sl_checker *checker);
 

@@ -10,7 +10,8 @@
 
 /*
  * A model without data, for tests of the protocol and of scale: the loss of node i is half |w - t_i|^2 with a known optimum t_i, and training walks a
- * fixed share of the way. With privacy it adds a little noise from the job's key, enough to see a key that is used twice. All arithmetic is plain, in a fixed order, so every compiler gives the same bits.
+ * fixed share of the way. With unit record it adds a little noise from the job's key, enough to see a key that is used twice; with unit node all that was
+ * charged, since cohorts look for it. All arithmetic is plain, in a fixed order, so every compiler gives the same bits.
  */
 
 /* dim = shape->n_features. A row of a batch is an optimum; rmse and loss are taken over rows. */

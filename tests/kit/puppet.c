@@ -343,9 +343,10 @@ void stage_finish_store(struct stage *stage, int error)
 
 void stage_start(struct stage *stage)
 {
-    struct sl_event event = {.type = SL_EVENT_START, .start = {.state = stage->state, .book = stage->book, .state_size = stage->state_size, .book_size = stage->book_size,
-                                                            .ledger = stage->ledger, .ledger_size = stage->ledger_size, .release = stage->kept,
-                                                            .release_size = stage->kept_size}};
+    struct sl_event event = {.type = SL_EVENT_START,
+                             .start = {.state = stage->state, .book = stage->book, .ledger = stage->ledger, .release = stage->kept,
+                                       .state_size = stage->state_size, .book_size = stage->book_size, .ledger_size = stage->ledger_size,
+                                       .release_size = stage->kept_size}};
     stage_step(stage, &event);
 }
 

@@ -509,3 +509,176 @@ Test(checker, keeps_the_first_violation)
     cr_assert_str_eq(checker.violation, "first");
     cr_assert_eq(checker.violator, 2);
 }
+
+/* ---- private rounds ---- */
+
+static const uint32_t STEPS = 20;
+
+static void setup_record(void)
+{
+    setup();
+    sl_config_set(&config, "privacy.unit", "record", NULL, 0);
+    sl_checker_rounds_start(&checker, 1, NULL, 0);
+}
+
+TestSuite(checker_rounds, .init = setup_record, .fini = teardown);
+
+static void make_record(enum sl_ledger_type type, uint64_t epoch, uint8_t output, uint8_t out[SL_LEDGER_RECORD])
+{
+    const uint64_t q64 = 11, sigma2 = 12, steps = STEPS;
+    memset(out, 0, SL_LEDGER_RECORD);
+    out[6] = (uint8_t)type;
+    memcpy(out + 72, &q64, 8);
+    memcpy(out + 80, &sigma2, 8);
+    memcpy(out + 96, &steps, 8);
+    memcpy(out + 120, &epoch, 8);
+    if (type == SL_LEDGER_RELEASE) out[128] = output;
+}
+
+static void ask_record(enum sl_ledger_type type, uint64_t epoch, uint8_t output)
+{
+    uint8_t record[SL_LEDGER_RECORD];
+    make_record(type, epoch, output, record);
+    struct sl_store store = {.ticket = 77, .type = SL_STORE_APPEND_LEDGER, .data = record, .size = sizeof record};
+    sl_checker_actions(&checker, 1, now(epoch), &(struct sl_actions){.stores = &store, .n_stores = 1, .deadline_us = SL_NEVER});
+}
+
+static void answer_record(uint64_t epoch, int error)
+{
+    sl_checker_event(&checker, 1, &(struct sl_event){.type = SL_EVENT_STORED, .now_us = now(epoch), .stored = {77, error}});
+}
+
+static void append(enum sl_ledger_type type, uint64_t epoch)
+{
+    ask_record(type, epoch, 1);
+    answer_record(epoch, SL_OK);
+}
+
+static void train_for(uint64_t epoch, uint32_t steps)
+{
+    uint32_t number = checker.nodes[1].job + 1;
+    struct sl_job job = {.number = number, .type = SL_JOB_TRAIN, .epoch = epoch, .round = {.q64 = 11, .sigma2 = 12, .steps = steps}};
+    sl_checker_actions(&checker, 1, now(epoch), &(struct sl_actions){.job = job, .deadline_us = SL_NEVER});
+    end_training(number, now(epoch));
+}
+
+static void tell(double epsilon, double loss)
+{
+    struct sl_status status = {.privacy = {.epsilon = epsilon, .eps_max = 8, .rounds_charged = 9}, .last_job = {.loss = loss}};
+    sl_checker_status(&checker, 1, &status);
+}
+
+Test(checker_rounds, is_content_with_honest_rounds)
+{
+    for (uint64_t epoch = EPOCH; epoch < EPOCH + 3; epoch++) {
+        put_state(1, epoch, SL_OK);
+        append(SL_LEDGER_CHARGE, epoch);
+        train_for(epoch, STEPS);
+        append(SL_LEDGER_RELEASE, epoch);
+        send_commit(epoch, 1);
+        tell((double)(epoch - EPOCH + 1), 0);
+    }
+    cr_assert_str_eq(checker.violation, "");
+}
+
+Test(checker_rounds, finds_training_before_the_charge_is_durable)
+{
+    ask_record(SL_LEDGER_CHARGE, EPOCH, 0);
+    train_for(EPOCH, STEPS);
+    cr_assert(found("no durable charge paid for"));
+}
+
+Test(checker_rounds, finds_training_though_the_charge_failed)
+{
+    ask_record(SL_LEDGER_CHARGE, EPOCH, 0);
+    answer_record(EPOCH, SL_ERROR_NO_SPACE);
+    train_for(EPOCH, STEPS);
+    cr_assert(found("no durable charge paid for"));
+}
+
+Test(checker_rounds, finds_more_steps_than_were_paid_for)
+{
+    append(SL_LEDGER_CHARGE, EPOCH);
+    train_for(EPOCH, STEPS + 1);
+    cr_assert(found("no durable charge paid for"));
+}
+
+Test(checker_rounds, finds_two_jobs_for_one_charge)
+{
+    append(SL_LEDGER_CHARGE, EPOCH);
+    train_for(EPOCH, STEPS);
+    train_for(EPOCH, STEPS);
+    cr_assert(found("a second time for one charge"));
+}
+
+Test(checker_rounds, finds_a_job_after_a_restart_on_a_charge_from_before)
+{
+    uint8_t ledger[SL_LEDGER_RECORD];
+    append(SL_LEDGER_CHARGE, EPOCH);
+    make_record(SL_LEDGER_CHARGE, EPOCH, 0, ledger);
+    sl_checker_rounds_start(&checker, 1, ledger, sizeof ledger);
+    train_for(EPOCH, STEPS);
+    cr_assert(found("a second time for one charge"));
+}
+
+Test(checker_rounds, finds_an_epoch_that_is_charged_twice)
+{
+    append(SL_LEDGER_CHARGE, EPOCH);
+    append(SL_LEDGER_CHARGE, EPOCH);
+    cr_assert(found("charged a round a second time"));
+}
+
+Test(checker_rounds, finds_a_charge_that_a_restart_forgets)
+{
+    append(SL_LEDGER_CHARGE, EPOCH);
+    sl_checker_rounds_start(&checker, 1, NULL, 0);
+    cr_assert(found("lost a charge"));
+}
+
+Test(checker_rounds, finds_a_commit_before_the_release)
+{
+    put_state(1, EPOCH, SL_OK);
+    append(SL_LEDGER_CHARGE, EPOCH);
+    train_for(EPOCH, STEPS);
+    ask_record(SL_LEDGER_RELEASE, EPOCH, 1);
+    send_commit(EPOCH, 1);
+    cr_assert(found("before its release was durable"));
+}
+
+Test(checker_rounds, finds_two_outputs_of_one_round)
+{
+    append(SL_LEDGER_CHARGE, EPOCH);
+    train_for(EPOCH, STEPS);
+    ask_record(SL_LEDGER_RELEASE, EPOCH, 1);
+    answer_record(EPOCH, SL_ERROR_IO);
+    ask_record(SL_LEDGER_RELEASE, EPOCH, 2);
+    cr_assert(found("two outputs of one round"));
+}
+
+Test(checker_rounds, finds_two_stores_at_once)
+{
+    ask_record(SL_LEDGER_CHARGE, EPOCH, 0);
+    ask_record(SL_LEDGER_CHARGE, EPOCH + 1, 0);
+    cr_assert(found("while another was under way"));
+}
+
+Test(checker_rounds, finds_an_epsilon_that_falls_or_passes_its_limit_and_a_loss_that_is_told)
+{
+    tell(1, .5);
+    cr_assert(found("tells a loss"));
+
+    checker.violation[0] = 0;
+    tell(3, 0);
+    tell(2.9, 0);
+    cr_assert(found("less epsilon than before"));
+
+    checker.violation[0] = 0;
+    tell(8.1, 0);
+    cr_assert(found("more than privacy.eps_max"));
+}
+
+Test(checker, finds_a_ledger_though_nothing_is_private)
+{
+    ask_record(SL_LEDGER_OPEN, EPOCH, 0);
+    cr_assert(found("though privacy.unit is off"));
+}

@@ -345,7 +345,8 @@ Test(core_budget, tells_nothing_that_its_trainer_measured_on_private_data)
 {
     stage_start(stage);
     run_round(1);
-    struct sl_event event = {.type = SL_EVENT_DONE, .done = {.number = stage->job.number, .n_steps = 10, .n_rows = 987, .loss = .123, .own = {.loss = 4, .n_rows = 98}}};
+    struct sl_job_result said = {.number = stage->job.number, .n_steps = 10, .n_rows = 987, .loss = .123, .own = {.loss = 4, .n_rows = 98}};
+    struct sl_event event = {.type = SL_EVENT_DONE, .done = said};
     stage_step(stage, &event);
 
     struct sl_status status = stage_status(stage);

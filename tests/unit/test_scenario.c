@@ -23,10 +23,10 @@ Test(scenario, reads_every_verb)
                       "at 120s partition 0.5\nat 120s partition 0-3/4-7\nat 300s heal   # and calm again\n\n"
                       "at 60s join 4\nat 90s crash 3 for 20s\nat 90s crash 1,5-6 for 1m with torn state\nat 95s restart 3 with old state\n"
                       "at 10s loss 0.02\nat 10s delay 40ms\nat 0s duplicate 0.1\nat 0s reorder .1\nat 0s store-fail 0.05\n"
-                      "at 0s slow 2 x100\nat 0s clock 3 -2h\nat 0s churn 0.3\nat 0s one-way 1 2\nat 9e calm");
+                      "at 0s slow 2 x100\nat 0s clock 3 -2h\nat 0s churn 0.3\nat 0s one-way 1 2\nat 2e crash-at kept 1-3 for 2s\nat 9e calm");
 
     cr_assert_eq(error, SL_OK, "%s", why);
-    cr_assert_eq(scenario.n_faults, 17);
+    cr_assert_eq(scenario.n_faults, 18);
     sl_scenario_finish(&scenario);
 }
 
@@ -64,6 +64,23 @@ Test(scenario, parts_by_share)
     const uint8_t wanted[NODES] = {0, 0, 0, 1, 1, 1, 1, 1, 1, 1};
     cr_assert_arr_eq(scenario.faults[0].groups, wanted, NODES);
     sl_scenario_finish(&scenario);
+}
+
+Test(scenario, reads_the_point_of_a_round_at_which_nodes_crash)
+{
+    cr_assert_eq(parse("at 1s crash-at charge 2\nat 2s crash-at sent 3 for 5s"), SL_OK, "%s", why);
+
+    cr_assert_eq(scenario.faults[0].type, SL_FAULT_CRASH_AT);
+    cr_assert_eq(scenario.faults[0].point, SL_POINT_CHARGE);
+    cr_assert_eq(scenario.faults[0].time_us, 0, "for good");
+    cr_assert_eq(scenario.faults[1].point, SL_POINT_SENT);
+    cr_assert_eq(scenario.faults[1].time_us, 5000000);
+    cr_assert_eq(scenario.faults[1].groups[3], 1);
+    sl_scenario_finish(&scenario);
+
+    cr_assert_eq(parse("at 1s crash-at lunch 2"), SL_ERROR_FORMAT);
+    cr_assert(strstr(why, "'lunch'"), "%s", why);
+    cr_assert_eq(parse("at 1s crash-at kept 2 with old state"), SL_ERROR_FORMAT);
 }
 
 Test(scenario, reads_offsets_with_sign)

@@ -38,6 +38,20 @@ Test(trace, puts_peer_and_numbers_in_their_places)
     cr_assert_str_eq(sl_trace_name(SL_TRACE_AGGREGATE), "AGGREGATE");
 }
 
+Test(trace, prints_an_epsilon_in_thousandths)
+{
+    const struct { int64_t millionths; const char *text; } cases[] = {
+        {312345, "0.312"}, {7000999, "7.000"}, {12045000, "12.045"}, {1000, "0.001"}, {0, "0.000"}, {INT64_MAX, "9223372036854.775"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[128], wanted[128] = "privacy budget spent at epsilon ";
+        struct sl_trace_event event = {.type = SL_TRACE_BUDGET_SPENT, .a = cases[i].millionths};
+        sl_trace_text(&event, "", text, sizeof text);
+        strcat(wanted, cases[i].text);
+        strcat(wanted, ": learns no more, goes on merging");
+        cr_assert_str_eq(text, wanted);
+    }
+}
+
 Test(trace, prints_the_error_in_words)
 {
     struct sl_trace_event event = {.type = SL_TRACE_PULL_FAILED, .error = SL_ERROR_NOT_FOUND};
