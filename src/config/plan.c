@@ -156,6 +156,16 @@ static int check_adjacency(const struct sl_config *config, char *why, size_t why
                    config->privacy_unit, is_record ? "it must be add-remove" : "it must be zero-out or replace");
 }
 
+/* What is left: replace doubles the sensitivity, so that its noise must be twice the least. */
+static int check_charge(const struct sl_config *config, char *why, size_t why_size)
+{
+    struct sl_charge charge = sl_charge_of(config, SL_AUDIT_DIM_MIN);
+    if (sl_charge_check(&charge) == SL_OK) return SL_OK;
+    return REFUSE("the noise is too small or too large for an honest epsilon: %s must be between %g and 256 sensitivities%s",
+                  charge.unit == SL_UNIT_NODE ? "privacy.node_noise" : "privacy.noise", SL_ACCOUNTANT_NOISE_MIN,
+                  charge.adjacency == SL_ADJACENCY_REPLACE ? " (privacy.adjacency = replace: a sensitivity is two clip norms)" : "");
+}
+
 int sl_privacy_check(const struct sl_config *config, char *why, size_t why_size)
 {
     enum sl_unit unit = sl_unit_of(config);
@@ -168,5 +178,5 @@ int sl_privacy_check(const struct sl_config *config, char *why, size_t why_size)
                         config->privacy_delta, config->privacy_records);
     if (!error) error = check_adjacency(config, why, why_size);
     if (!error && unit == SL_UNIT_RECORD) error = check_record(config, why, why_size);
-    return error;
+    return error ? error : check_charge(config, why, why_size);
 }

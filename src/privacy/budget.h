@@ -12,7 +12,7 @@ enum sl_unit { SL_UNIT_OFF, SL_UNIT_RECORD, SL_UNIT_NODE };
 enum sl_adjacency { SL_ADJACENCY_NONE, SL_ADJACENCY_ADD_REMOVE, SL_ADJACENCY_ZERO_OUT, SL_ADJACENCY_REPLACE };
 enum sl_mechanism { SL_MECHANISM_NONE, SL_MECHANISM_POISSON, SL_MECHANISM_GAUSSIAN, SL_MECHANISM_COHORT };
 
-enum { SL_SCALE_BITS = 20, SL_AUDIT_KAPPA = 6 };             /* the clip norm is 2^20 in integers */
+enum { SL_SCALE_BITS = 20, SL_AUDIT_KAPPA = 16 };             /* the clip norm is 2^20 in integers */
 
 #define SL_Q64_ONE UINT64_MAX                                /* q = 1; else q = q64 * 2^-64 */
 #define SL_AUDIT_DELTA 1e-9                                  /* of delta, for every audited release */

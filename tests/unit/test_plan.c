@@ -93,6 +93,18 @@ Test(plan, with_unit_node_cohorts_must_be_large_enough_for_the_noise_that_member
     refuses(node, "privacy.adjacency", "add-remove", "zero-out or replace");
 }
 
+Test(plan, where_all_data_may_differ_the_least_noise_is_twice_as_much)
+{
+    struct sl_config config = make(node);
+    sl_config_set(&config, "privacy.node_noise", "0.5", NULL, 0);
+    passes(&config);
+    config = make(node);
+    sl_config_set(&config, "privacy.adjacency", "replace", NULL, 0);
+    passes(&config);
+    sl_config_set(&config, "privacy.node_noise", "0.5", NULL, 0);
+    cr_assert_eq(sl_config_check(&config, NULL, 0), SL_ERROR_OUT_OF_RANGE);
+}
+
 /* At a share of 256 / sqrt(1) deviations of 2^20 the sum of 64 members needs 64 2^20 + 8 * 8 * 2^28, more than 2^31. */
 Test(plan, a_sum_that_could_leave_the_ring_is_refused)
 {
@@ -130,7 +142,7 @@ Test(plan, a_charge_of_unit_node_holds_its_share_of_the_noise_and_the_audit)
     cr_assert_eq(charge.q64, SL_Q64_ONE);
     cr_assert_eq(charge.steps, 1);
     cr_assert_eq(charge.honest, 5);
-    cr_assert(charge.audit_rows == SL_AUDIT_ROWS && charge.dim == 7850 && charge.kappa == 6);
+    cr_assert(charge.audit_rows == SL_AUDIT_ROWS && charge.dim == 7850 && charge.kappa == SL_AUDIT_KAPPA);
     cr_assert(small.audit_rows == 0 && small.dim == 0 && small.kappa == 0, "too small for an audit");
 
     sl_config_set(&config, "privacy.adjacency", "replace", NULL, 0);
