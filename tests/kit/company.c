@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/plan.h"
 #include "share/quantise.h"
 #include "starling/error.h"
 
@@ -84,12 +85,14 @@ static void begin_session(struct company *company, struct player *player)
         memcpy(members[i].mask_public, forged->members[i].mask_public, 32);
         memcpy(members[i].box_public, forged->members[i].box_public, 32);
     }
+    bool is_noised = forged->propose.sigma2 > 0;         /* unit node measures in clip norms */
     struct sl_session_setup setup = {
         .network_id = stage->config.network_id, .cohort_id = forged->cohort, .sign_secret = stage_identity(stage, own->who)->sign_secret,
         .roster = forged->roster_bytes, .roster_size = forged->roster_size, .epoch = forged->epoch, .n_members = forged->n_members, .own = player->place,
         .initiator = forge_place(forged, forged->initiator), .members = members, .mask_secret = own->mask_secret, .box_secret = own->box_secret,
-        .dim = stage->node->n_block, .ring_bits = stage->config.ring_bits, .rows = stage->node->n_block >= SL_AUDIT_DIM_MIN ? SL_AUDIT_ROWS : 0,
-        .ring_exponent = forged->ring_exponent, .radius_q = forged->propose.radius_q};
+        .dim = stage->node->n_block, .ring_bits = stage->config.ring_bits, .rows = sl_audit_rows_of(&stage->config, stage->node->n_block),
+        .ring_exponent = is_noised ? SL_SCALE_BITS : forged->ring_exponent, .radius_q = forged->propose.radius_q,
+        .noise_variance = (double)forged->propose.sigma2};
     bool begun = sl_session_begin(player->session, &setup);
     assert(begun);
     sl_session_input(player->session, company->inputs[player->place]);
@@ -110,10 +113,10 @@ static void make_player(struct company *company, uint32_t place)
     company->inputs[place] = calloc(dim, sizeof(uint32_t));
     for (uint32_t j = 0; j < dim; j++) company->inputs[place][j] = sl_rng_below(&rng, 2001) - 1000;
 
-    size_t size = sl_session_size(FORGED_MAX, dim, SL_AUDIT_ROWS);
+    size_t size = sl_session_size(FORGED_MAX, dim, SL_SKETCH_ROWS_MAX);
     player->memory = malloc(size);
     struct sl_arena arena = sl_arena_over(player->memory, size);
-    player->session = sl_session_init(&arena, FORGED_MAX, dim, SL_AUDIT_ROWS, &port, sl_rng_fork(&rng, "session", 0));
+    player->session = sl_session_init(&arena, FORGED_MAX, dim, SL_SKETCH_ROWS_MAX, &port, sl_rng_fork(&rng, "session", 0));
     assert(player->session);
 }
 

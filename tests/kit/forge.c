@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "config/plan.h"
 #include "privacy/mask.h"
 #include "share/quantise.h"
 #include "starling/error.h"
@@ -67,13 +68,14 @@ struct forged *forge_new(struct stage *stage, uint32_t initiator, const uint32_t
     forged->sum = calloc(dim, 4);
     forged->mean = calloc(dim, 4);
     assert(forged->ref && forged->sum && forged->mean);
-    forged->n_lists = dim >= SL_AUDIT_DIM_MIN ? 4 : 3;
+    forged->n_lists = sl_audit_rows_of(&stage->config, dim) > 0 ? 4 : 3;
     for (uint32_t i = 0; i < forged->n_lists; i++) forged->sets[i] = sl_first_bits(n_members);
     struct sl_rng rng = rng_of(forged, "propose", initiator);
     sl_rng_bytes(&rng, forged->propose.nonce, 32);
-    forged->propose.aim = 4;
+    forged->propose.aim = stage->config.cohort_min_size;
     forged->propose.ring_bits = stage->config.ring_bits;
     forged->propose.radius_q = (uint32_t)(stage_status(stage).sharing_radius * 65536);
+    privacy_state(stage->node, &forged->propose);
     for (uint32_t i = 0; i < n_members; i++)
         if (forged->members[i].who != initiator)
             memcpy(forged->propose.candidates[forged->propose.n_candidates++], stage_identity(stage, forged->members[i].who)->id, 32);
@@ -181,7 +183,7 @@ void forge_roster(struct forged *forged)
     int error = sl_envelope_open(forged->roster_bytes, forged->roster_size, forged->stage->config.network_id, &envelope);
     assert(error == SL_OK);
     sl_hash_once("cohort", envelope.body, envelope.body_size, forged->cohort);
-    forged->ring_exponent = sl_ring_exponent(forged->propose.radius_q, forged->n_members, forged->stage->config.ring_bits);
+    forged->ring_exponent = privacy_ring_exponent(&forged->propose, forged->n_members);
 }
 
 void forge_say_roster(struct forged *forged)
