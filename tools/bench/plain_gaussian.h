@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef SL_KIT_PLAIN_GAUSSIAN_H
-#define SL_KIT_PLAIN_GAUSSIAN_H
+#ifndef SL_BENCH_PLAIN_GAUSSIAN_H
+#define SL_BENCH_PLAIN_GAUSSIAN_H
 
 #include "privacy/discrete_gaussian.h"
 
