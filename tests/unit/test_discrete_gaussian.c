@@ -112,7 +112,7 @@ Test(discrete_gaussian, small_variances_follow_the_exact_probabilities)
                 cr_assert_float_eq((double)shares[HALF_BINS + known_shares[i].x], known_shares[i].share, 1e-14);
 
         start(v, variances[v]);
-        count(8000000, 1, 0, counts);
+        count(5000000, 1, 0, counts);
 
         const double excess = excess_of_chi_square(counts, shares);
         cr_assert(fabs(excess) < 4, "variance %d: %f", (int)variances[v], excess);
@@ -146,7 +146,7 @@ Test(discrete_gaussian, columns_and_what_lies_around_their_borders_hold_their_sh
         const int64_t shifts[] = {0, column / 2, 0, column / 4};
         for (int i = 0; i < 4; i++) {
             normal_shares(sqrt((double)variances[v]), widths[i], shifts[i], shares);
-            count(3000000, widths[i], shifts[i], counts);
+            count(2000000, widths[i], shifts[i], counts);
 
             const double excess = excess_of_chi_square(counts, shares);
             cr_assert(fabs(excess) < 4, "variance %d, width %d, shift %d: %f", v, (int)widths[i], (int)shifts[i], excess);
@@ -156,7 +156,7 @@ Test(discrete_gaussian, columns_and_what_lies_around_their_borders_hold_their_sh
 
 Test(discrete_gaussian, within_a_column_sizes_thin_out_as_they_should)
 {
-    enum { PARTS = 16, N = 4000000 };
+    enum { PARTS = 16, N = 3000000 };
     static int64_t batch[BATCH];
     uint64_t counts[PARTS] = {0}, sum = 0;
     start(30, UINT64_C(1) << 40);
