@@ -51,7 +51,6 @@ static void refresh(struct sl_node *node)
     struct sl_privacy_status *out = &node->counters.privacy;
     struct sl_charge plan = plan_of(node);
     uint64_t wasted = out->rounds_wasted, left = budget->is_blocked ? 0 : sl_budget_rounds_left(&budget->ledger.budget, &plan, &budget->limits);
-    bool was_spent = budget->is_spent;
     budget->is_spent = !budget->is_blocked && left == 0;
     *out = (struct sl_privacy_status){
         .unit = (uint8_t)plan.unit, .adjacency = (uint8_t)plan.adjacency, .is_spent = budget->is_spent, .is_blocked = budget->is_blocked,
@@ -61,7 +60,14 @@ static void refresh(struct sl_node *node)
         .audit_factor = plan.audit_rows > 0 ? sl_audit_factor(plan.honest, plan.audit_rows, plan.dim, plan.kappa) : 1,
         .rounds_charged = budget->ledger.n_charges, .rounds_released = budget->ledger.n_releases, .rounds_wasted = wasted, .rounds_left = left,
         .ledger_records = budget->ledger.n_records, .sigma2 = plan.sigma2};
-    if (budget->is_spent && !was_spent) node_trace(node, SL_TRACE_BUDGET_SPENT, NULL, millionths(out->epsilon), 0, SL_OK);
+}
+
+void budget_tell(struct sl_node *node)
+{
+    struct budget *budget = &node->budget;
+    if (!budget->is_spent || budget->has_told) return;
+    budget->has_told = true;
+    node_trace(node, SL_TRACE_BUDGET_SPENT, NULL, millionths(node->counters.privacy.epsilon), 0, SL_OK);
 }
 
 const char *budget_reason(const struct sl_node *node)

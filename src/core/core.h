@@ -290,7 +290,7 @@ struct budget {
     uint64_t round, wasted_round;    /* last one charged in this run, and last one counted as wasted: epochs, 0 none */
     uint8_t output[32];              /* hash of the output under way */
     bool is_recovered;               /* an output of the run before waits for its RELEASE, in `work` */
-    bool is_spent, is_blocked;
+    bool is_spent, is_blocked, has_told;     /* has_told: that it is spent */
     const char *why;                 /* it is blocked */
     uint64_t merged;                 /* CHARGEs whose output is in `weights`: sequence number of the last one + 1; stands in the state */
 };
@@ -467,6 +467,7 @@ void budget_on_done(struct sl_node *node, const struct sl_job_result *result);  
 void budget_end(struct sl_node *node);                   /* the epoch is over, the cohort still there */
 void budget_on_wasted(struct sl_node *node);             /* a charged round gave no aggregate; once per epoch */
 void budget_block(struct sl_node *node, const char *why, int error);             /* no round from now on; `why` stays */
+void budget_tell(struct sl_node *node);                  /* if it is spent, once */
 const char *budget_reason(const struct sl_node *node);   /* why it learns no more; NULL: it does */
 
 /* formation.c */

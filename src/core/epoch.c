@@ -153,8 +153,12 @@ void epoch_begin(struct sl_node *node, uint64_t epoch)
 /* Unit record charges as soon as it is sure that the node may act, unit node when its cohort has agreed on keys. Who cannot train has nothing to say. */
 static void act(struct sl_node *node)
 {
+    if (!budget_may_train(node)) {
+        budget_tell(node);
+        return;
+    }
     if (node->unit == SL_UNIT_RECORD) budget_begin(node);
-    if (budget_may_train(node)) formation_begin(node);
+    formation_begin(node);
 }
 
 void epoch_on_stored(struct sl_node *node, uint64_t ticket, int error)

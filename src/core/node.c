@@ -190,11 +190,10 @@ static void on_start(struct sl_node *node, const struct sl_event *event)
     error = event->start.book_size > 0 ? book_read(node, event->start.book, event->start.book_size) : SL_OK;
     if (error != SL_OK) node_trace(node, SL_TRACE_BOOK_UNREADABLE, NULL, 0, 0, error);
 
-    budget_start(node, event);
-
     uint64_t epoch = node->now_us / node->config.epoch_us;
-    node->first_epoch = (epoch > node->saved_epoch ? epoch : node->saved_epoch) + 1;
     node->epoch = node->last_merge_epoch = epoch;
+    budget_start(node, event);
+    node->first_epoch = (epoch > node->saved_epoch ? epoch : node->saved_epoch) + 1;
     node_trace(node, SL_TRACE_STARTED, NULL, node->dim, 0, SL_OK);
     membership_start(node);
     epoch_begin(node, epoch);
