@@ -324,7 +324,7 @@ static void introduce_privacy(struct runtime *runtime)
         runtime_say(runtime, "privacy: OFF - no formal promise beyond the masks");
         return;
     }
-    if (spending->was_torn) runtime_say(runtime, "privacy: the last record of the ledger was not written to the end; it is cut off, nothing was done under it");
+    if (spending->was_torn) runtime_say(runtime, "privacy: the last record of the ledger was not written to the end; it is cut off, and nothing had followed from it");
     if (spending->release_was_dropped) runtime_say(runtime, "privacy: the output of the last round was not whole; it is removed, and its budget stays spent");
     snprintf(text, sizeof text, "privacy: unit %s, data set \"%.80s\": epsilon %.3g of at most %g is spent (at delta %g) in %llu round%s",
              unit == SL_UNIT_RECORD ? "record (protects one example)" : "node (protects all data of this node)", config->privacy_dataset, spending->epsilon,

@@ -6,11 +6,12 @@
  *     charge.write charge.sync job release.write release.sync release.rename folder.sync record.write record.sync commit
  *
  * charge and record are a CHARGE and a RELEASE in privacy.ledger (open.write, lower.write ... are the other records), `job` is the first draw of a job's noise
- * and sampling, before the trainer looks at a row, and `commit` is a COMMIT that the node hands to the network.
+ * and sampling, before the trainer looks at a row, and `commit` is a COMMIT of its own that the node hands to the network: the first word about its output.
  *
  *     STARLING_BREAK=POINT:WHEN:N        kill -9 the process at the Nth time; WHEN is before, half (a write of half the bytes) or after
  *     STARLING_BREAK_FAULT=FILE          as long as FILE exists and holds "POINT ERRNO", that point fails with this number; a write leaves half its bytes
  *     STARLING_BREAK_TRACE=FILE          a line for every point, when it is over (job, commit: when it begins)
+ *     STARLING_BREAK_SELF=ID             the node's id in hex: it also hands on COMMITs of others
  */
 #define _GNU_SOURCE
 #undef _FILE_OFFSET_BITS                 /* both pwrite() and pwrite64() by their own names */
@@ -30,7 +31,8 @@
 #include <unistd.h>
 #include <zmq.h>
 
-enum { NAME_SIZE = 32, PATH_SIZE = 4096, RECORD = 256, COMMIT = 15, ARRAY_OF_EIGHT = 0x98, TYPE_AT = 6 };
+enum { NAME_SIZE = 32, PATH_SIZE = 4096, RECORD = 256, COMMIT = 15, ARRAY_OF_EIGHT = 0x98, TYPE_AT = 6, ID_SIZE = 32, BIN_HEAD = 2,
+       BIN_SIZE = BIN_HEAD + ID_SIZE, FRAME_MIN = 160 };
 enum moment { BEFORE, AFTER };
 
 static atomic_uint n_seen;               /* of the point at which the process ends */
@@ -245,12 +247,26 @@ int crypto_stream_chacha20(unsigned char *out, unsigned long long size, const un
     return real(out, size, nonce, key);
 }
 
+/* A frame is the msgpack array [version, type, network, epoch, cohort, from, body, signature]; ids and hashes are bins of 32 bytes. */
+static bool is_own_commit(const uint8_t *frame, size_t size)
+{
+    const char *self = getenv("STARLING_BREAK_SELF");
+    if (!self || size < FRAME_MIN || frame[0] != ARRAY_OF_EIGHT || frame[2] != COMMIT) return false;
+
+    const uint8_t *epoch = frame + 3 + BIN_SIZE, *from = epoch + BIN_SIZE + BIN_HEAD;
+    if (*epoch < 0x80) from += 1;
+    else if (*epoch >= 0xcc && *epoch <= 0xcf) from += 1 + (1 << (*epoch - 0xcc));
+    else return false;
+
+    char hex[2 * ID_SIZE + 1];
+    return strcmp(sodium_bin2hex(hex, sizeof hex, from, ID_SIZE), self) == 0;
+}
+
 int zmq_send(void *socket, const void *bytes, size_t size, int flags)
 {
     int (*real)(void *, const void *, size_t, int);
     find("zmq_send", (function *)&real);
-    const uint8_t *message = bytes;
-    if (size > 64 && message[0] == ARRAY_OF_EIGHT && message[2] == COMMIT) {
+    if (is_own_commit(bytes, size)) {
         trace("commit");
         perhaps_end("commit", BEFORE);
     }
