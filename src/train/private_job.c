@@ -52,9 +52,14 @@ static int refusal(const struct sl_private_job *private, const struct sl_job *jo
 
 static int start_noise(struct sl_private_job *private, const struct sl_job *job)
 {
-    int error = sl_discrete_gaussian_init(private->sampler_memory, job->round.sigma2, &private->sampler);
-    if (error == SL_OK) sl_noise_init(private->noise, job->noise_key);
-    return error;
+    if (private->sampler_sigma2 != job->round.sigma2) {
+        private->sampler_sigma2 = 0;
+        int error = sl_discrete_gaussian_init(private->sampler_memory, job->round.sigma2, &private->sampler);
+        if (error != SL_OK) return error;
+    }
+    private->sampler_sigma2 = job->round.sigma2;
+    sl_noise_init(private->noise, job->noise_key);
+    return SL_OK;
 }
 
 struct sl_job_result sl_private_job_begin(struct sl_private_job *private, const struct sl_job *job)

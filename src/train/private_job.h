@@ -24,7 +24,8 @@ struct sl_private_job {
 
     float *before;                                   /* dim: the weights as lent */
     struct sl_noise *noise;
-    void *sampler_memory;
+    void *sampler_memory;                            /* public, and kept for the next job of the same variance */
+    uint64_t sampler_sigma2;
     struct sl_discrete_gaussian *sampler;
 
     uint8_t *secrets;                                /* everything that private data goes through: one piece of memory */
