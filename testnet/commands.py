@@ -15,7 +15,7 @@ import isolation
 import keeper
 import report
 import scenario
-from live import PRIVACY, number, size_text
+from live import number, privacy_text, size_text
 from network import Network
 from options import simple_options
 from programs import Refusal
@@ -140,7 +140,7 @@ def status(words):
         return 0
     settings = network.facts["settings"]
     print(f"{network.folder}: {len(network.running())} of {len(network.nodes)} nodes run, {settings['model']} on {settings['data']}, {settings['split']}")
-    print(PRIVACY)
+    print(privacy_text(settings))
     if cut:
         print(f"in force: {cut}")
     print()

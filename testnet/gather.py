@@ -72,7 +72,8 @@ class Gatherer:
                 number = epoch.get("epoch")
                 if isinstance(number, int) and first <= number < now:
                     known = self.of(node).get(number, {})
-                    self.of(node)[number] = dict(from_answer(epoch), **known)
+                    told = {key: value for key, value in known.items() if value is not None}
+                    self.of(node)[number] = dict(from_answer(epoch), **told)
 
     def save(self):
         write_atomically(self.path, json.dumps(self.series) + "\n")

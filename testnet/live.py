@@ -8,7 +8,15 @@ ROWS_SHOWN = 8
 NODES_SHOWN = 16
 BAR = 24
 PLOT_HEIGHT, PLOT_WIDTH = 10, 60
-PRIVACY = "privacy: OFF - no formal promise beyond the masks"
+
+
+def privacy_text(settings):
+    """One line: unit, adjacency, epsilon and delta stand together, or nothing is promised."""
+    privacy = settings.get("privacy") or {"unit": "off"}
+    if privacy["unit"] == "off":
+        return "privacy: OFF - no formal promise beyond the masks"
+    what = {"record": "every single example (add-remove)", "node": "all the data of a node together"}[privacy["unit"]]
+    return f"privacy: unit {privacy['unit']} - protects {what}: epsilon at most {privacy['eps_max']} at delta {privacy['delta']}"
 
 
 def size_text(n_bytes):
@@ -107,7 +115,7 @@ class Live:
         with_nodes = height >= ROWS_SHOWN + len(nodes) + 8
         rows = ROWS_SHOWN if with_nodes else max(2, min(ROWS_SHOWN, height - 7))
         first = max(self.network.facts["first_epoch"], self.told - rows + 1)
-        lines = [self.title, PRIVACY.replace("privacy:", "PRIVACY"), self.progress(),
+        lines = [self.title, privacy_text(self.network.facts["settings"]).replace("privacy:", "PRIVACY"), self.progress(),
                  f"  {'epoch':>6} {self.network.facts['settings']['score']:>9} {'worst':>7} {'nodes':>7} {'cohorts':>8} {'merged':>7} {'sent':>10}"]
         lines += [self.row(epoch) for epoch in range(first, self.told + 1)]
         if with_nodes:

@@ -6,7 +6,7 @@ import os
 import time
 
 from charts import LABEL_SPACE, Plot, dot, strip
-from live import size_text
+from live import privacy_text, size_text
 
 WIDE, HALF = 1040, 500
 PHASES = [("form", "finding a cohort"), ("train", "training"), ("commit", "masked sums"), ("open", "opening"), ("audit", "auditing"),
@@ -75,8 +75,10 @@ class Page:
                 f'<p class="facts quiet">real processes {where}, {html.escape(self.run["machine"])}, began {began}, {self.report["wall_s"]:.0f} s in all</p>'
                 "</header>")
 
-    @staticmethod
-    def privacy():
+    def privacy(self):
+        if self.run["privacy"] != "off":
+            promise = html.escape(privacy_text(self.settings).removeprefix("privacy: "))
+            return f'<p class="banner"><strong>Privacy: on.</strong> {promise[0].upper()}{promise[1:]}. Whoever breaks into a node is not kept out by that.</p>'
         return ('<p class="banner"><strong>Privacy: off.</strong> No formal promise beyond the masks that hide a single model inside its cohort’s sum. '
                 'What nodes publish over many epochs tells about their rows.</p>')
 
@@ -296,7 +298,7 @@ class Page:
         shown = "".join(f"<dt>{words}</dt><dd>{html.escape(value)}</dd>" for words, value in lines)
         cohorts = self.report["cohorts"]
         known = "counted when all nodes have ended" if cohorts["completed"] is None else f"{cohorts['completed']} completed, {cohorts['void']} void"
-        shown += f"<dt>privacy</dt><dd>off</dd><dt>cohorts</dt><dd>{known}</dd>"
+        shown += f"<dt>privacy</dt><dd>{html.escape(self.run['privacy'])}</dd><dt>cohorts</dt><dd>{known}</dd>"
         return (f"<section><h2>Settings</h2><dl>{shown}</dl><h2>To repeat it</h2><pre>{html.escape(self.run['command'])}</pre>"
                 '<p class="note">The same seed deals out the same rows and draws the same '
                 "faults; the order in which processes run differs, so figures agree but are not equal.</p></section>")

@@ -44,6 +44,7 @@ def prepare(arguments, programs, say):
 
     settings = ([f"merge.rule={arguments.aggregator}"] if arguments.aggregator else []) + list(arguments.set)
     settings += [f"data.impute={arguments.impute}"] if arguments.impute else []
+    settings.append("privacy.unit=" + privacy_of(arguments)["unit"])
     command = [programs.simulator, "prepare", "--nodes", str(arguments.nodes), "--data-dir", parts, "--test", test,
                "--label", label, "--model", arguments.model, "--seed", str(arguments.seed), "--dir", arguments.dir,
                "--base-port", "0", "--epoch-length", arguments.epoch_length, "--scale", arguments.scale]
@@ -51,6 +52,15 @@ def prepare(arguments, programs, say):
         command += ["--set", setting]
     say(call(command, "starling-sim prepare").strip())
     return [count(os.path.join(parts, f"node-{number:03d}.csv"), task == "classify") for number in range(arguments.nodes)]
+
+
+def privacy_of(arguments):
+    """What the options say of it; a testnet protects nobody unless it is told to."""
+    options = dict(setting.split("=", 1) for setting in arguments.set)
+    privacy = {"unit": options.get("privacy.unit", "off")}
+    if privacy["unit"] != "off":
+        privacy.update(eps_max=options.get("privacy.eps_max", "8"), delta=options.get("privacy.delta", "1e-5"))
+    return privacy
 
 
 def count(path, classify):
@@ -75,7 +85,7 @@ def first_facts(arguments, words, programs, data, tag):
             "deeds": [], "nodes": nodes, "started_s": time.time(),
             "settings": {"data": arguments.data, "split": arguments.split, "model": arguments.model, "scale": arguments.scale,
                          "aggregator": arguments.aggregator or "mean", "epoch_length": arguments.epoch_length, "seed": arguments.seed,
-                         "set": list(arguments.set), "test": arguments.test, "scenario": arguments.scenario, "kill_every": arguments.kill_every,
+                         "set": list(arguments.set), "privacy": privacy_of(arguments), "test": arguments.test, "scenario": arguments.scenario, "kill_every": arguments.kill_every,
                          "drop": arguments.drop, "delay": arguments.delay, "attack": list(arguments.attack), "score": "rmse" if is_regression(arguments) else "accuracy"}}
 
 

@@ -12,6 +12,7 @@ import page
 from live import number
 from state import write_atomically
 
+PRIVACY_KEYS = ["epsilon", "epsilon_floor", "delta", "epsilon_limit", "rounds_charged"]      # where privacy is on
 NODE_KEYS = ["epochs", "bytes_sent", "bytes_received", "cpu_s", "rss_max_bytes", "signature_checks"]
 
 
@@ -42,6 +43,7 @@ def node_entry(network, node, summary, score):
     entry = network.entry(node)
     facts = {"id": summary["id"], score: summary[score], "own_" + score: summary["own_" + score]}
     facts.update({key: summary[key] for key in NODE_KEYS})
+    facts.update({key: summary[key] for key in PRIVACY_KEYS if summary.get(key) is not None})
     facts["name"] = node.name
     if entry.get("data"):
         facts.update(rows=entry["data"]["rows"], classes=entry["data"]["classes"])
@@ -104,6 +106,10 @@ def attack_of(network):
     return [{"node": node.name, "name": name, "strikes": node.strikes} for node, name in liars] or None
 
 
+def privacy_unit(facts):
+    return (facts["settings"].get("privacy") or {"unit": "off"})["unit"]
+
+
 def collect(network, gatherer, wall_seconds):
     summaries = read_summaries(network)
     fill_last(network, gatherer, summaries)
@@ -122,7 +128,7 @@ def collect(network, gatherer, wall_seconds):
         "wall_s": round(wall_seconds, 3),
         "epochs": [series_of(gatherer, node, facts["first_epoch"]) for node in network.nodes],
         "run": {"command": "testnet/testnet " + shlex.join(facts["command"]), "began": facts["begin"], "epoch_s": facts["epoch_seconds"],
-                "n_nodes": len(network.nodes), "privacy": "off", "isolation": "namespaces" if facts["tag"] else "loopback",
+                "n_nodes": len(network.nodes), "privacy": privacy_unit(facts), "isolation": "namespaces" if facts["tag"] else "loopback",
                 "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
                 "settings": facts["settings"], "deeds": facts["deeds"]},
     }
@@ -185,7 +191,9 @@ def tell(network, report, path, say):
 def tell_nodes(report, say):
     """The table at the end of a demo."""
     score = report["run"]["settings"]["score"]
-    say(f"  {'node':6} {score:>9} {'on own rows':>12} {'rows':>7} {'sent':>11} {'CPU':>8}")
+    is_private = report["run"]["privacy"] != "off"
+    say(f"  {'node':6} {score:>9} {'on own rows':>12} {'rows':>7} {'sent':>11} {'CPU':>8}" + (f" {'epsilon':>8}" if is_private else ""))
     for node in report["nodes"]:
         say(f"  {node['name']:6} {number(node[score]):>9} {number(node['own_' + score]):>12} {node.get('rows', '-'):>7} "
-            f"{node['bytes_sent'] / 2**20:>7.1f} MiB {node['cpu_s']:>6.1f} s")
+            f"{node['bytes_sent'] / 2**20:>7.1f} MiB {node['cpu_s']:>6.1f} s"
+            + (f" {number(node.get('epsilon'), 2):>8}" if is_private else ""))

@@ -14,7 +14,7 @@ import keeper
 import options
 import report
 import watch
-from live import PRIVACY
+from live import privacy_text
 from network import Network
 from prepare import first_facts, move_to_wires, prepare
 from programs import Refusal, find_programs
@@ -63,7 +63,7 @@ def fill_folder(arguments, words, programs, say):
         facts["faults"]["loss"] = arguments.drop
     if arguments.delay:
         facts["faults"]["delay"] = options.seconds_of("--delay", arguments.delay)
-    say(PRIVACY)
+    say(privacy_text(facts["settings"]))
     if arguments.liars:
         say(report.attack_text(arguments.liars))
     return Network(arguments.dir, facts)
@@ -94,7 +94,11 @@ def demo(words):
 
     say("A network of 8 nodes on this machine's loopback. Each has its own lopsided share of Fashion-MNIST, none shows its rows, and there is no server.")
     network = make_network(arguments, ["demo"] + words, say)
-    say("This demo protects nobody's privacy: its data are public, and the nodes add no noise.")
+    if arguments.privacy:
+        say("Every node adds noise of its own to all that it learns, and stops learning when its budget is spent. Its data are public, so this demo may ask for")
+        say("the accuracy on a node's own rows; of private data nobody is told that.")
+    else:
+        say("This demo protects nobody's privacy: its data are public, and the nodes add no noise. `testnet/testnet demo --privacy` adds it.")
     for node in network.nodes:
         say(f"  {node.name}: {share_text(network.entry(node)['data'])}")
     say()
