@@ -4,8 +4,8 @@
 #include "core/core.h"
 
 /*
- * The durable state: magic, network id, epoch, dim, distances, number of the private round whose output is in the weights, weights, anchor, checksum. Little endian, as all hosts we support;
- * a state of another host or format fails its checksum or its magic and the node starts from genesis.
+ * The durable state: magic, network id, epoch, dim, distances, number of the private round whose output is in the weights, weights, anchor, checksum. Little
+ * endian, as all hosts we support; a state of another host or format fails its checksum or its magic and the node starts from genesis.
  */
 static const uint8_t magic[16] = "starling state3";
 
