@@ -13,9 +13,9 @@
 #include "train/trainer.h"
 
 /*
- * An audit of private training from outside (after Jagielski et al. 2020 and Nasr et al. 2021): train many times with a worst-case record and many times without
- * it, guess from the outcome which it was, and turn the rate of right guesses into an epsilon that training cannot be below. Honest training must stay below what
- * it reports. So that this says something, the same guesser is given three flaws that others have had, and must find each of them out.
+ * An audit of private training from outside (after Jagielski et al. 2020 and Nasr et al. 2021): train many times with a worst-case record and many times
+ * without it, guess from the outcome which it was, and turn the rate of right guesses into an epsilon that training cannot be below. Honest training must stay
+ * below what it reports. So that this says something, the same guesser is given three flaws that others have had, and must find each of them out.
  *
  * Thresholds are chosen on one half of the runs, rates are counted on the other; both hold together with confidence 95 % (Clopper and Pearson 1934). All runs
  * follow from fixed keys: the answer is the same every time. STARLING_LONG: ten times the runs, other keys.
@@ -56,7 +56,8 @@ static double canary_gradient(const struct sl_shape *shape, const float *weights
     return 0;
 }
 
-static const struct sl_model canary = {.name = "canary", .task = SL_TASK_REGRESS, .dim = canary_dim, .scratch_size = canary_scratch, .gradient = canary_gradient};
+static const struct sl_model canary = {
+    .name = "canary", .task = SL_TASK_REGRESS, .dim = canary_dim, .scratch_size = canary_scratch, .gradient = canary_gradient};
 
 /* ---- what a guesser looks at: with learning rate 1, clip norm 1 and divisor 1 weights that start at zero are minus the sum of all updates ---- */
 
@@ -309,12 +310,14 @@ static bool audit(const struct setting *setting, uint32_t n_runs, uint8_t salt)
     run_many(setting, false, n_runs, salt, without);
     uint32_t half = n_runs / 2;
     struct guess guess = best_guess(with, without, half);
-    double bound = bound_of(&guess, with + half, without + half, half), epsilon = reported_epsilon(setting);
+    double bound = bound_of(&guess, with + half, without + half, half);
+    double epsilon = reported_epsilon(setting);
     free(with);
     free(without);
 
     bool is_right = setting->is_flawed ? bound > epsilon : bound <= epsilon;
-    printf("%-34s epsilon reported %6.3f, at least %6.3f by %u runs%s\n", setting->name, epsilon, bound > 0 ? bound : 0, 2 * n_runs, is_right ? "" : "   FAILED");
+    printf("%-34s epsilon reported %6.3f, at least %6.3f by %u runs%s\n", setting->name, epsilon, bound > 0 ? bound : 0, 2 * n_runs,
+           is_right ? "" : "   FAILED");
     return is_right;
 }
 

@@ -231,7 +231,8 @@ Test(dp_sgd, the_sum_is_divided_by_a_constant_whatever_was_drawn, .init = number
     }
 }
 
-/* Gradient 1 in every step, B = 1, C = 1: as with plain descent. lr 0.1, momentum 0.5, weight decay 0.2, w = 1: velocity 1.2, w = 0.88; then 1 + 0.176 + 0.6. */
+/* Gradient 1 in every step, B = 1, C = 1: as with plain descent. lr 0.1, momentum 0.5, weight decay 0.2, w = 1: velocity 1.2, w = 0.88; then
+ * 1 + 0.176 + 0.6 = 1.776. */
 Test(dp_sgd, momentum_and_weight_decay_come_after_the_noise, .init = number_rows)
 {
     watched.is_silent = true;
