@@ -14,7 +14,7 @@ static struct forged *forged;
 
 static void make_stage(void)
 {
-    stage = stage_new(&(struct stage_options){.n_puppets = 7, .n_listed = 6, .seed = 3});
+    stage = stage_new(&(struct stage_options){.n_puppets = 7, .n_listed = 6, .seed = 10});
     stage_start(stage);
 }
 

@@ -16,7 +16,7 @@ static struct forged *forged;
 
 static void make_stage(void)
 {
-    stage = stage_new(&(struct stage_options){.n_puppets = 14, .n_listed = N_LISTED, .seed = 3, .settings = {"merge.pulls=2"}});
+    stage = stage_new(&(struct stage_options){.n_puppets = 14, .n_listed = N_LISTED, .seed = 10, .settings = {"merge.pulls=2"}});
     stage_start(stage);
 }
 
