@@ -89,8 +89,10 @@ void budget_block(struct sl_node *node, const char *why, int error)
 
 static void go_on(struct sl_node *node);
 
+/* Also where it was laid out for a store, which is no longer under way: what lies behind the messages of this step is of steps before. */
 static void drop_output(struct sl_node *node)
 {
+    sl_wipe(node->out.base + node->out.used, node->out.size - node->out.used);
     if (node->unit == SL_UNIT_RECORD) sl_wipe(node->work, sizeof(float) * node->dim);
     else sl_wipe(node->release, sizeof(int32_t) * node->k);
 }
@@ -347,6 +349,7 @@ void budget_end(struct sl_node *node)
     const struct budget *budget = &node->budget;
     bool is_charged = budget->round != 0 && budget->round == node->epoch && budget->ledger.n_charges > 0 && budget->ledger.charge.round == node->epoch;
     if (is_charged && node->cohort.state != COHORT_DONE) budget_on_wasted(node);
+    if (node->unit == SL_UNIT_NODE && !node->job) sl_wipe(node->release, sizeof(int32_t) * node->k);          /* for one cohort, and that is over */
     if (budget_is_private(node) && budget->ledger.n_records == 0) go_on(node);       /* it could not be opened so far; drivers keep no state before it is */
 }
 

@@ -289,6 +289,44 @@ Test(core_budget, begins_its_round_late_when_the_store_of_the_last_one_took_unti
     cr_assert(read_ledger().is_released);
 }
 
+/* Sixteen bytes of an output, anywhere in the memory of the node? */
+static bool is_remembered(const uint8_t trace[16])
+{
+    const uint8_t *memory = stage->memory;
+    size_t size = sl_node_size(&stage->config, &sl_model_stub);
+    for (size_t at = 0; at + 16 <= size; at++)
+        if (memory[at] == trace[0] && memcmp(memory + at, trace, 16) == 0) return true;
+    return false;
+}
+
+Test(core_budget, forgets_an_output_that_was_not_released)
+{
+    uint8_t trace[16];
+    stage_start(stage);
+    run_round(2);
+    memcpy(trace, stage->node->work, sizeof trace);
+    cr_assert(is_remembered(trace), "or this test finds nothing");
+
+    stage->holds_rounds = true;
+    stage_finish_round(stage, SL_ERROR_NO_SPACE);
+    cr_assert_not(is_remembered(trace));
+}
+
+Test(core_budget, forgets_the_output_of_a_job_that_ends_after_its_epoch)
+{
+    uint8_t trace[16];
+    stage_start(stage);
+    run_round(1);
+    stage->holds_jobs = true;
+    stage_next_epoch(stage);
+    for (int j = 0; j < DIM; j++) stage->job.weights[j] = 1234.5f + (float)j;         /* what a trainer left there */
+    memcpy(trace, stage->job.weights, sizeof trace);
+    struct sl_event event = {.type = SL_EVENT_DONE, .done = {.number = stage->job.number}};
+    stage_step(stage, &event);
+
+    cr_assert_not(is_remembered(trace));
+}
+
 /* ---- limits ---- */
 
 Test(core_budget_limits, stops_before_its_limit_and_goes_on_merging, .fini = drop_stage)
@@ -547,6 +585,7 @@ Test(core_budget, charges_no_epoch_again_when_its_state_is_lost_and_its_clock_go
     stage->state_size = 0;
     stage->now_us -= 2 * stage->config.epoch_us;
     die_and_restart();
+    cr_assert_eq(stage->node->first_epoch, last + 1, "it has spoken in the epochs that its ledger knows");
     while (stage_epoch(stage) < last) stage_next_epoch(stage);
 
     cr_assert_eq(read_ledger().n_charges, 2);
