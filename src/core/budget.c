@@ -263,7 +263,7 @@ void budget_on_done(struct sl_node *node, const struct sl_job_result *result)
     bool is_usable = node->unit == SL_UNIT_NODE || sl_vec_finite(node->work, node->dim);
     int error = result->error != SL_OK ? result->error : is_usable ? SL_OK : SL_ERROR_NOT_FINITE;
     node->counters.last_job = silenced(node, result);
-    if (budget->is_blocked && error == SL_OK) error = SL_ERROR_DAMAGED;          /* it turned out meanwhile that the ledger is not the last one */
+    if (budget->is_blocked && error == SL_OK) error = SL_ERROR_DAMAGED;
 
     if (error != SL_OK || node->epoch != budget->round) {
         lose(node, error);
@@ -319,6 +319,10 @@ bool budget_on_stored(struct sl_node *node, uint64_t ticket, int error)
         error = sl_ledger_take(&budget->ledger, budget->record);
         assert(error == SL_OK);                                  /* we made it */
         refresh(node);
+    }
+    if (budget->is_blocked && step != ROUND_OPENING) {           /* it turned out meanwhile that this is not the newest ledger */
+        lose(node, SL_ERROR_DAMAGED);
+        return true;
     }
     switch (step) {
     case ROUND_OPENING: on_opened(node); break;

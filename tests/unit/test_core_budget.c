@@ -453,6 +453,26 @@ Test(core_budget, does_not_train_when_a_bit_of_its_ledger_has_changed)
     is_blocked();
 }
 
+Test(core_budget, ends_the_round_under_way_wherever_it_is_when_its_ledger_turns_out_to_be_old)
+{
+    for (uint32_t n_answers = 0; n_answers < 4; n_answers++) {
+        stage_reset(stage);
+        stage_start(stage);
+        run_round(n_answers);
+        stage->holds_rounds = stage->holds_jobs = true;
+        uint32_t n_jobs = stage->n_jobs;
+        budget_block(stage->node, "a test says so", SL_ERROR_DAMAGED);
+        if (stage->round_store.ticket) stage_finish_round(stage, SL_OK);
+        else stage_finish_job(stage, SL_OK);
+
+        cr_assert_not(stage->node->trained, "after %u answers", n_answers);
+        cr_assert_eq(stage->n_jobs, n_jobs);
+        cr_assert_eq(stage->round_store.ticket, 0, "nothing more is stored");
+        cr_assert(is_wiped(stage->node->work));
+        cr_assert_str_eq(stage_status(stage).reason, "a test says so");
+    }
+}
+
 /* ---- after a crash ---- */
 
 Test(core_budget, keeps_the_charge_of_a_round_whose_output_never_reached_the_disk_and_draws_anew)
