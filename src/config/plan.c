@@ -127,9 +127,11 @@ static bool is_power_of_two(double x)
 
 static int check_node(const struct sl_config *config, char *why, size_t why_size)
 {
-    int error = want(config->privacy_node_clip >= 1e-6, "privacy.node_clip", "the norm to which the change of a node's model in an epoch is clipped", why, why_size);
+    int error = want(config->privacy_node_clip >= 1e-6, "privacy.node_clip", "the norm to which a node's change of the model in an epoch is clipped", why,
+                     why_size);
     if (!error && !is_power_of_two(config->privacy_node_clip))
-        error = REFUSE("privacy.node_clip = %g must be a power of two (0.25, 0.5, 1, 2, ...): then means are exact on every machine", config->privacy_node_clip);
+        error = REFUSE("privacy.node_clip = %g must be a power of two (0.25, 0.5, 1, 2, ...): then means are exact on every machine",
+                       config->privacy_node_clip);
     if (!error) error = want(config->privacy_node_noise > 0, "privacy.node_noise", planner, why, why_size);
     if (!error && config->privacy_node_noise < SL_ACCOUNTANT_NOISE_MIN)
         error = REFUSE("privacy.node_noise = %g: below %g no useful epsilon comes of it", config->privacy_node_noise,
@@ -172,7 +174,8 @@ int sl_privacy_check(const struct sl_config *config, char *why, size_t why_size)
     if (unit == SL_UNIT_OFF) return SL_OK;
 
     int error = want(config->privacy_dataset[0], "privacy.dataset", "a name of your choice for the data; the budget belongs to it", why, why_size);
-    if (!error) error = want(config->privacy_records > 0, "privacy.records", "about how many records there are, as a round figure that anybody may know", why, why_size);
+    if (!error) error = want(config->privacy_records > 0, "privacy.records", "about how many records there are, as a round figure that anybody may know", why,
+                             why_size);
     if (!error && !(config->privacy_delta * config->privacy_records < 1))
         error = REFUSE("privacy.delta = %g is not below 1 / privacy.records = 1/%u: publishing single records would count as private; lower it",
                         config->privacy_delta, config->privacy_records);

@@ -39,7 +39,7 @@ static void accepts(const char *key, const char *value, const char *shown)
     cr_assert_str_eq(text, shown);
 }
 
-Test(config, defaults_are_those_of_the_list_and_pass_every_check)
+Test(config, defaults_are_those_of_the_list_and_leave_only_the_budget_open)
 {
     struct sl_config config = fresh();
     char why[256];
@@ -50,6 +50,8 @@ Test(config, defaults_are_those_of_the_list_and_pass_every_check)
     cr_assert_str_eq(config.merge_rule, "mean");
     cr_assert_str_eq(config.name, "");
     cr_assert_null(config.peers);
+    cr_assert_eq(sl_config_check(&config, why, sizeof why), SL_ERROR_OUT_OF_RANGE, "unit record wants to know what it protects");
+    sl_config_set(&config, "privacy.unit", "off", NULL, 0);
     cr_assert_eq(sl_config_check(&config, why, sizeof why), SL_OK, "%s", why);
 }
 

@@ -271,7 +271,7 @@ Test(network, wrong_lines_are_refused_with_file_and_line)
         {"operator = ", "offset =\noperator = ", SL_ERROR_FORMAT, "no numbers", "one per feature"},
         {"operator = ", "factor = 1\nfactor = 1\noperator = ", SL_ERROR_FORMAT, "factor", "second time"},
         {"data.scale = none\n", "data.scale = standard\n", SL_ERROR_FORMAT, "offset", "factor"},
-        {"privacy.unit = off\n", "privacy.unit = person\n", SL_ERROR_OUT_OF_RANGE, "'person'", "allowed: "},
+        {"privacy.unit = record\n", "privacy.unit = person\n", SL_ERROR_OUT_OF_RANGE, "'person'", "allowed: "},
     };
     struct sl_config config = example();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
