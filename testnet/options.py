@@ -19,7 +19,7 @@ ATTACK = re.compile(r"^([a-z0-9-]+):(\d{1,4})$")
 DEMO_SET = ["train.steps=200", "train.lr=0.1", "train.batch=64", "phase.formation=0.3"]
 # Unit record: 80 epochs of 5 noised steps cost each node epsilon 8 at delta 1e-5, by `starling privacy plan --records 7000 --batch 700 --steps 5 --epochs 80`.
 DEMO_PRIVATE_SET = ["privacy.unit=record", "privacy.dataset=a part of Fashion-MNIST", "privacy.eps_max=8", "privacy.delta=1e-5", "privacy.records=7000",
-                    "privacy.sampling_rate=0.1", "privacy.batch=700", "privacy.steps=5", "privacy.clip=1", "privacy.noise=1.5146805", "train.lr=2",
+                    "privacy.sampling_rate=0.1", "privacy.batch=700", "privacy.steps=5", "privacy.clip=0.3", "privacy.noise=1.5146805", "train.lr=12",
                     "privacy.show_own_accuracy=yes", "phase.formation=0.3"]
 KILL_HOURS_MAX = 24                          # --kill-every in a network without an end
 
