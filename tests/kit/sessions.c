@@ -326,7 +326,8 @@ static void start_one(struct sessions *sessions, uint32_t i, const struct sl_ses
         .network_id = sessions->network, .cohort_id = sessions->cohort, .sign_secret = member->sign_secret, .roster = sessions->roster,
         .roster_size = sessions->roster_size, .epoch = SESSIONS_EPOCH, .n_members = setup->n, .own = i, .initiator = setup->initiator, .members = keys,
         .mask_secret = member->mask_secret, .box_secret = member->box_secret, .dim = setup->dim, .ring_bits = setup->ring_bits, .rows = setup->rows,
-        .ring_exponent = RING_EXPONENT, .radius_q = radius_q(sessions)};
+        .ring_exponent = RING_EXPONENT, .radius_q = radius_q(sessions),
+        .noise_variance = sessions->setup.noise_variance};
     bool has_begun = sl_session_begin(member->session, &run);
     assert(has_begun);
     if (setup->refuses & bit(i)) sl_session_refuse(member->session, 1);

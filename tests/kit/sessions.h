@@ -52,6 +52,7 @@ typedef enum sessions_fate sessions_tap(void *context, struct sessions *sessions
 struct sessions_setup {
     uint32_t n, dim, ring_bits, rows, initiator;
     uint64_t seed;                           /* all randomness follows from it */
+    double noise_variance;                   /* per coordinate of an input, that the sessions count on; tests put it into `z` themselves */
     double loss;                             /* how likely a packet gets lost */
     bool shuffles;                           /* packets arrive in any order */
     bool scales_inputs;                      /* inputs of `scale` times the norm that is allowed, instead of a fifth of it */
@@ -82,7 +83,7 @@ struct sessions_member {
 struct sessions {
     struct sessions_setup setup;
     struct sessions_member members[SESSIONS_MAX];
-    uint8_t network[32], cohort[32], roster[20480];
+    uint8_t network[32], cohort[32], roster[51200];
     size_t roster_size;
     struct sl_rng rng;
     struct sessions_rule rules[SESSIONS_RULES_MAX];
