@@ -393,7 +393,7 @@ int advert_take(struct sl_node *node, const uint8_t *bytes, size_t size, const c
 /* Our own, as somebody else holds it: does it know more of our privacy ledger than we do? */
 int advert_heed_own(struct sl_node *node, const struct opened_advert *advert);
 /* That of a HELLO, which proves it and the transport key: into view, book and relays. */
-bool advert_take_own(struct sl_node *node, struct link *link, struct opened_advert *advert);      /* true: we hold one by which it knew more of its own ledger, */
+bool advert_take_own(struct sl_node *node, struct link *link, struct opened_advert *advert);      /* true: we hold one by which it knew more of its ledger, */
 void advert_remind(struct sl_node *node, struct link *link);                    /* which it gets back */
 int certificate_check(struct sl_node *node, const uint8_t id[32], const uint8_t *certificate, size_t size);
 void certificate_describe(const struct sl_node *node, const uint8_t *certificate, size_t size, struct sl_descriptor *out);      /* expiry and host */
@@ -507,8 +507,8 @@ bool proposal_open(const struct sl_node *node, const struct proposal *proposal, 
 uint32_t proposal_place(const struct sl_propose *propose, const uint8_t initiator[32], const uint8_t id[32]);
 
 /* privacy.c: what cohorts and their members owe one another in each unit of privacy */
-enum privacy_term { TERMS_AGREE, TERM_UNIT, TERM_CLIP, TERM_NOISE, TERM_RING };      /* in which a PROPOSE differs from our configuration; words in base/trace.c */
-void privacy_state(const struct sl_node *node, struct sl_propose *out);         /* into the PROPOSE that we make: unit, clip_bits, sigma2 and in unit node radius_q */
+enum privacy_term { TERMS_AGREE, TERM_UNIT, TERM_CLIP, TERM_NOISE, TERM_RING };      /* in which a PROPOSE differs from our options; words: base/trace.c */
+void privacy_state(const struct sl_node *node, struct sl_propose *out);         /* into our PROPOSE: unit, clip_bits, sigma2 and in unit node radius_q */
 enum privacy_term privacy_compare(const struct sl_node *node, const struct sl_propose *propose);
 bool privacy_allows(const struct sl_node *node, uint32_t n_members);            /* so many in a roster */
 bool privacy_fits_ring(const struct sl_node *node);                             /* may honest sketches of a cohort wrap? */

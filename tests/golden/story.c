@@ -15,7 +15,7 @@ struct scene {
 static const struct scene scenes[] = {
     {"four_nodes", 3, {.n_nodes = 4, .seed = 1}},                                                /* one cohort, two epochs */
     {"lost_member", 4, {.n_nodes = 5, .seed = 2, .scenario = "at 2.03e crash 3\n"}},             /* gone after the roster; the others go on without it */
-    {"private_rounds", 4.1,                                                                      /* one crashes with its output on disk; then budgets are spent */
+    {"private_rounds", 4.1,                                                                      /* one crashes when its output is kept; budgets are spent */
      {.n_nodes = 4, .seed = 1, .scenario = "at 2e crash-at kept 1 for 20s\n",
       .settings = {"privacy.unit=record", "privacy.dataset=story", "privacy.records=1000", "privacy.sampling_rate=.1", "privacy.batch=100", "privacy.steps=20",
                    "privacy.clip=1", "privacy.noise=2", "privacy.eps_max=2"}}},
