@@ -22,7 +22,7 @@ NODES, EPOCH = 5, "500ms"
 STATUS = ["node", "network", "health", "epoch", "model", "cohorts", "peers", "privacy", "traffic", "resources"]
 PEER = ["id", "name", "address", "direction", "state", "heard_ago_s", "linked_s", "rtt_ms", "epoch", "reputation", "bytes_sent", "bytes_received",
         "refused", "expires"]
-EPOCH_KEYS = ["epoch", "begin", "steps", "cohort", "initiator", "aggregate", "void", "pulled", "merged", "merged_members", "own_score", "bytes_sent",
+EPOCH_KEYS = ["epoch", "begin", "steps", "cohort", "initiator", "aggregate", "void", "pulled", "merged", "merged_members", "own_score", "epsilon", "bytes_sent",
               "bytes_received", "cpu_ms", "seconds", "note", "proposer", "roster", "lost"]
 
 

@@ -132,7 +132,7 @@ class Scene(unittest.TestCase):
         self.assertEqual(done.stdout, "")
 
     def create(self, *more):
-        self.works("network", "create", "net", "--model", "softmax", "--data", "sample.csv", "--label", "last", "--epoch-length", "2s", *more)
+        self.works("network", "create", "net", "--unit", "off", "--model", "softmax", "--data", "sample.csv", "--label", "last", "--epoch-length", "2s", *more)
 
     def invite(self, name, *more):
         self.works("invite", "net", "--out", name, *more)
@@ -152,22 +152,22 @@ class Scene(unittest.TestCase):
 
 class Create(Scene):
     def test_a_network_has_its_secrets_closed_and_says_what_it_gives_away(self):
-        self.works("network", "create", "net", "--data", "sample.csv", "--scale", "standard", "--admission", "private", "--name", "birds")
+        self.works("network", "create", "net", "--unit", "off", "--data", "sample.csv", "--scale", "standard", "--admission", "private", "--name", "birds")
         self.assertEqual(mode_of(self.at("net")), 0o700)
         for secret in ("operator.key", "network.secret"):
             self.assertEqual(mode_of(self.at("net/" + secret)), 0o600)
         text = read(self.folder, "net", "network.conf")
         for line in ("network.name = birds", "model.features = 4", "model.classes = 3", "columns = a,b,c,d", "network.admission = private"):
             self.assertIn(line + "\n", text)
-        done = self.works("network", "create", "other", "--data", "sample.csv", "--scale", "standard")
+        done = self.works("network", "create", "other", "--unit", "off", "--data", "sample.csv", "--scale", "standard")
         for part in ("operator.key    SECRET", "mean and spread of each column", "PRIVACY IS OFF", "starling invite other --address"):
             self.assertIn(part, done.stdout)
 
     def test_every_sentence_about_what_is_public_stands_on_its_own(self):
-        done = self.works("network", "create", "net", "--data", "sample.csv")
+        done = self.works("network", "create", "net", "--unit", "off", "--data", "sample.csv")
         self.assertIn("the names of the columns of sample.csv stand in it and go to everybody who is invited", done.stdout)
         self.assertNotIn("so do", done.stdout)
-        done = self.works("network", "create", "measured", "--data", "sample.csv", "--scale", "standard")
+        done = self.works("network", "create", "measured", "--unit", "off", "--data", "sample.csv", "--scale", "standard")
         self.assertRegex(done.stdout, r"go to everybody who is invited\n +so do the names of its columns \(")
 
     def test_names_of_columns_may_be_kept_back(self):
@@ -177,7 +177,8 @@ class Create(Scene):
     def test_nothing_is_ever_overwritten(self):
         self.create()
         before = read(self.folder, "net", "operator.key")
-        self.fails("a network where there is one", 4, ["net: is not empty", "operator.key"], "network", "create", "net", "--data", "sample.csv")
+        self.fails("a network where there is one", 4, ["net: is not empty", "operator.key"], "network", "create", "net", "--unit", "off",
+                   "--data", "sample.csv")
         self.assertEqual(read(self.folder, "net", "operator.key"), before)
         self.invite("a.star", "--address", "127.0.0.1:7411")
         self.fails("an invite over another", 4, ["a.star: exists already"], "invite", "net", "--out", "a.star")
@@ -185,18 +186,19 @@ class Create(Scene):
     def test_values_of_an_odd_size_are_doubted(self):
         with open(self.at("large.csv"), "w", encoding="utf-8") as file:
             file.write("height,class\n" + "".join(f"{150 + row},{row % 2}\n" for row in range(20)))
-        self.assertIn("DOUBTFUL: large.csv: column 1, 'height', has a mean of", self.works("network", "create", "net", "--data", "large.csv").stdout)
-        self.assertNotIn("DOUBTFUL", self.works("network", "create", "scaled", "--data", "large.csv", "--scale", "standard").stdout)
+        self.assertIn("DOUBTFUL: large.csv: column 1, 'height', has a mean of",
+                      self.works("network", "create", "net", "--unit", "off", "--data", "large.csv").stdout)
+        self.assertNotIn("DOUBTFUL", self.works("network", "create", "scaled", "--unit", "off", "--data", "large.csv", "--scale", "standard").stdout)
 
     def test_answers_in_json(self):
-        data = json.loads(self.works("--json", "network", "create", "net", "--data", "sample.csv").stdout)
+        data = json.loads(self.works("--json", "network", "create", "net", "--unit", "off", "--data", "sample.csv").stdout)
         self.assertEqual((data["status"], data["data"]["features"], data["data"]["classes"]), ("ok", 4, 3))
 
     def test_wrong_words(self):
-        base = ["network", "create", "net", "--data", "sample.csv"]
+        base = ["network", "create", "net", "--unit", "off", "--data", "sample.csv"]
         for title, parts, words in (
                 ("no sample", ["--data SAMPLE is needed"], ["network", "create", "net"]),
-                ("a sample that is not there", ["nothing.csv"], ["network", "create", "net", "--data", "nothing.csv"]),
+                ("a sample that is not there", ["nothing.csv"], ["network", "create", "net", "--unit", "off", "--data", "nothing.csv"]),
                 ("a model that nobody knows", ["'mpl:8' is not known", "mlp:H1"], [*base, "--model", "mpl:8"]),
                 ("a label that is not there", ['no column "klass"', "a, b, c, d, class"], [*base, "--label", "klass"]),
                 ("a number without its unit", ["--epoch-length: '60'", "with a unit"], [*base, "--epoch-length", "60"]),
@@ -341,7 +343,7 @@ class Init(Scene):
     def test_an_invite_of_another_network(self):
         with open(self.at("other.csv"), "w", encoding="utf-8") as file:
             file.write("age,height,class\n1,2,0\n2,3,1\n")
-        self.works("network", "create", "other", "--data", "other.csv")
+        self.works("network", "create", "other", "--unit", "off", "--data", "other.csv")
         self.works("invite", "other", "--address", "127.0.0.1:7411", "--out", "other.star")
         self.refuse("an invite of another network", ["4 feature columns here, 2 in the network", "'a' here and 'age' in the network"],
                     "--data", "data1.csv", "--join", "other.star")
@@ -384,7 +386,7 @@ class Init(Scene):
             file.write("a,b,kind\n" + "".join(f"{i},{i % 5},{('cat', 'dog')[i % 2]}\n" for i in range(9)))
         with open(self.at("strange.csv"), "w", encoding="utf-8") as file:
             file.write("a,b,kind\n" + "".join(f"{i},{i % 5},{('cat', 'dgo')[i % 2]}\n" for i in range(9)))
-        self.works("network", "create", "pets", "--data", "words.csv")
+        self.works("network", "create", "pets", "--unit", "off", "--data", "words.csv")
         self.assertIn("classes = bird,cat,dog\n", read(self.folder, "pets", "network.conf"))
         self.works("invite", "pets", "--address", "127.0.0.1:7411", "--out", "pets.star")
         self.refuse("a class that is misspelled", ["the class 'dgo' here is none"], "--data", "strange.csv", "--join", "pets.star")
@@ -392,7 +394,7 @@ class Init(Scene):
         self.assertIn("can start", self.works("config", "check", "p1").stdout)
 
     def test_an_open_network_needs_a_puzzle_and_no_invite(self):
-        self.works("network", "create", "free", "--data", "sample.csv", "--admission", "open", "--set", "network.puzzle_bits=10")
+        self.works("network", "create", "free", "--unit", "off", "--data", "sample.csv", "--admission", "open", "--set", "network.puzzle_bits=10")
         self.fails("an invite before there is a first node", 4, ["--join free/network.conf"], "invite", "free", "--out", "free.star")
         self.works("init", "f1", "--data", "data1.csv", "--join", "free/network.conf", "--listen", "127.0.0.1:7411")
         self.works("invite", "free", "--from", "f1", "--out", "free.star")
