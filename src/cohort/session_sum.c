@@ -247,8 +247,8 @@ static bool is_small_enough(const struct sl_session *session, double energy)
     return energy <= n * n * sl_sketch_band(session->rows, session->noise_variance > 0).upper * expected;
 }
 
-/* Is there as much noise in the sum as so many shares of it give (4.5 deviations of a chi-square law), and not more than that and their inputs? It does not void
- * the run: whoever wanted budgets spent for nothing would have it easy. */
+/* Is there as much noise in the sum as so many shares of it give (4.5 deviations of a chi-square law), and not more than that and their inputs? It does not
+ * void the run: whoever wanted budgets spent for nothing would have it easy. */
 static void look_at_noise(struct sl_session *session, double energy)
 {
     double n = sl_count_bits(session_last(session)), due = n * session->dim * session->noise_variance, slack = 4.5 * sqrt(2.0 / session->dim);

@@ -319,27 +319,6 @@ void advert_unban(struct sl_node *node, const uint8_t id[32])
 
 /* ---- the own ADVERT ---- */
 
-/* Which ledger, in the eyes of those who do not have its key: the name of the data set is nobody's business. */
-static void name_ledger(const struct sl_ledger *ledger, uint8_t out[32])
-{
-    uint8_t both[48];
-    memcpy(both, ledger->key, 32);
-    memcpy(both + 32, ledger->dataset, 16);
-    sl_hash_once("ledger of", both, sizeof both, out);
-    sl_wipe(both, sizeof both);
-}
-
-static void say_privacy(const struct sl_node *node, struct sl_advert *advert)
-{
-    const struct sl_ledger *ledger = &node->budget.ledger;
-    advert->unit = node->unit;
-    if (node->unit == SL_UNIT_OFF || ledger->n_records == 0) return;
-
-    advert->ledger_records = ledger->n_records;
-    memcpy(advert->ledger_head, ledger->head, 32);
-    name_ledger(ledger, advert->ledger_of);
-}
-
 static bool is_current(const struct sl_node *node, uint64_t now_s)
 {
     const struct membership *members = &node->members;
@@ -362,7 +341,7 @@ const uint8_t *advert_own(struct sl_node *node, size_t *size)
     memcpy(advert.transport_public, self->transport_public, 32);
     memcpy(advert.addresses[0], self->address, sizeof self->address);
     memcpy(advert.name, node->config.name, strnlen(node->config.name, sizeof advert.name - 1));
-    say_privacy(node, &advert);
+    rollback_state(node, &advert);
 
     struct sl_writer writer = node_begin(node, SL_MESSAGE_ADVERT, node->epoch, NULL, ADVERT_MAX);
     sl_write_advert(&writer, &advert);
@@ -450,27 +429,6 @@ static bool is_known(struct sl_node *node, const struct sl_descriptor *descripto
     return is_old && (node->view.n_peers == node->view.n_peers_max || strcmp(node->config.admission, "open") == 0);
 }
 
-/* Does a know more of a ledger than b, or another end of it? */
-static bool knows_better(const struct sl_advert *a, const struct sl_advert *b)
-{
-    bool is_same_ledger = a->ledger_records > 0 && sl_hash_equal(a->ledger_of, b->ledger_of);
-    bool is_other_end = a->ledger_records == b->ledger_records && !sl_hash_equal(a->ledger_head, b->ledger_head);
-    return is_same_ledger && (a->ledger_records > b->ledger_records || is_other_end);
-}
-
-int advert_heed_own(struct sl_node *node, const struct opened_advert *advert)
-{
-    struct sl_advert own = {0};
-    say_privacy(node, &own);
-    if (node->unit != SL_UNIT_OFF && own.ledger_records == 0) name_ledger(&node->budget.ledger, own.ledger_of);
-    if (node->unit == SL_UNIT_OFF || node->budget.is_blocked || !knows_better(&advert->body, &own)) return SL_OK;
-    if (!node_verify(node, &advert->envelope, node->self->sign_public)) return SL_ERROR_BAD_SIGNATURE;
-
-    budget_block(node, "its privacy ledger was set back: peers hold a later one of its own; bring back the newest copy, or see starling privacy reset",
-                 SL_ERROR_DAMAGED);
-    return SL_OK;
-}
-
 int advert_take(struct sl_node *node, const uint8_t *bytes, size_t size, const char *source, bool *is_news)
 {
     struct opened_advert advert;
@@ -479,7 +437,7 @@ int advert_take(struct sl_node *node, const uint8_t *bytes, size_t size, const c
     *is_news = false;
     int error = advert_open(node, bytes, size, &advert);
     if (error != SL_OK) return error;
-    if (sl_hash_equal(descriptor->id, node->self->id)) return advert_heed_own(node, &advert);
+    if (sl_hash_equal(descriptor->id, node->self->id)) return rollback_heed(node, &advert);
     if (advert_is_banned(node, descriptor->id) || is_known(node, descriptor)) return SL_OK;
     if (sl_hash_equal(descriptor->transport_public, node->self->transport_public)) return SL_ERROR_MISMATCH;
     if (descriptor->sequence > now_s + FUTURE_MAX_S || descriptor->until_s < now_s) return SL_ERROR_OUT_OF_RANGE;
@@ -530,7 +488,7 @@ static bool is_set_back(struct sl_node *node, struct relay *relay, const struct 
 {
     struct opened_advert held;
     bool is_held = relay->size > 0 && sl_hash_equal(relay->id, advert->descriptor.id) && advert_open(node, relay->bytes, relay->size, &held) == SL_OK;
-    return is_held && knows_better(&held.body, &advert->body) && is_verified(node, relay);
+    return is_held && rollback_knows_better(&held.body, &advert->body) && is_verified(node, relay);
 }
 
 /* It gets its own words back. */
@@ -546,7 +504,8 @@ void advert_remind(struct sl_node *node, struct link *link)
     links_send(node, link, bytes, relay->size);
 }
 
-/* Its signature is checked when it is first passed on: most never are where all know one another. True: the one that is held says more of a ledger, and stays. */
+/* Its signature is checked when it is first passed on: most never are where all know one another. True: the one that is held says more of its author's ledger,
+ * and stays. */
 static bool keep_relay(struct sl_node *node, const struct opened_advert *advert)
 {
     if (advert->envelope.size > ADVERT_MAX || advert->body.sequence > node->now_us / 1000000 + FUTURE_MAX_S) return false;

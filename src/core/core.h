@@ -390,8 +390,6 @@ const uint8_t *advert_own(struct sl_node *node, size_t *size);                  
 int advert_open(const struct sl_node *node, const uint8_t *bytes, size_t size, struct opened_advert *out);
 /* An ADVERT that somebody passed on. SL_OK also when it is nothing new, *is_news says. SL_ERROR_*: why it was not taken. */
 int advert_take(struct sl_node *node, const uint8_t *bytes, size_t size, const char *source, bool *is_news);
-/* Our own, as somebody else holds it: does it know more of our privacy ledger than we do? */
-int advert_heed_own(struct sl_node *node, const struct opened_advert *advert);
 /* That of a HELLO, which proves it and the transport key: into view, book and relays. */
 bool advert_take_own(struct sl_node *node, struct link *link, struct opened_advert *advert);      /* true: we hold one by which it knew more of its ledger, */
 void advert_remind(struct sl_node *node, struct link *link);                    /* which it gets back */
@@ -407,6 +405,11 @@ void advert_forget(struct sl_node *node, const uint8_t id[32]);                 
 bool advert_claim(struct sl_node *node, const struct claim *claim);             /* from a book file; false: no room */
 /* n ADVERTs for `link`, at random; returns how many. They point into the relays. */
 uint32_t advert_choose(struct sl_node *node, const struct link *link, uint32_t n, struct sl_view_adverts *out);
+
+/* rollback.c: a privacy ledger that was set back */
+void rollback_state(const struct sl_node *node, struct sl_advert *out);          /* what our ADVERT says of privacy */
+bool rollback_knows_better(const struct sl_advert *a, const struct sl_advert *b);        /* does a know more of a ledger than b, or another end of it? */
+int rollback_heed(struct sl_node *node, const struct opened_advert *own);        /* our own, as somebody else holds it. SL_ERROR_BAD_SIGNATURE */
 
 /* membership.c */
 void membership_start(struct sl_node *node);
