@@ -165,6 +165,24 @@ Test(pull, refuses_an_aggregate_with_any_of_the_signatures_spoiled_that_it_count
     }
 }
 
+/* Its numbers would be clip norms, of a clip norm that is not ours. */
+Test(pull, refuses_an_aggregate_of_another_unit_of_privacy)
+{
+    to_pulling();
+    forged->propose.unit = 1;
+    forge_aggregate(forged);
+    expect_refused("unit record");
+
+    to_pulling();
+    forged->propose.unit = 2;
+    forged->propose.ring_bits = 32;
+    forged->propose.radius_q = 65536;
+    forged->propose.clip_bits = UINT64_C(0x3ff0000000000000);
+    forged->propose.sigma2 = UINT64_C(1) << 40;
+    forge_aggregate(forged);
+    expect_refused("unit node");
+}
+
 Test(pull, refuses_an_aggregate_with_two_signatures_exchanged)
 {
     for (int which = 0; which < 2; which++) {
