@@ -53,8 +53,8 @@ void sl_ledger_init(struct sl_ledger *ledger, const uint8_t key[32]);        /* 
  * last CHARGE, and encodes it. The ledger is unchanged. OPEN if and only if there are no records. */
 void sl_ledger_next(const struct sl_ledger *ledger, struct sl_ledger_record *record, uint8_t out[SL_LEDGER_RECORD]);
 
-/* Takes the next record; checks all of it. SL_ERROR_BAD_SIGNATURE (MAC), SL_ERROR_BAD_VERSION (version, grid or type unknown), SL_ERROR_MISMATCH (chain, sequence,
- * unit, data set, a RELEASE that fits no CHARGE, limits that rise), SL_ERROR_OUT_OF_RANGE (numbers); then the ledger is unchanged. */
+/* Takes the next record; checks all of it. SL_ERROR_BAD_SIGNATURE (MAC), SL_ERROR_BAD_VERSION (version, grid or type unknown), SL_ERROR_MISMATCH (chain,
+ * sequence, unit, data set, a RELEASE that fits no CHARGE, limits that rise), SL_ERROR_OUT_OF_RANGE (numbers); then the ledger is unchanged. */
 int sl_ledger_take(struct sl_ledger *ledger, const uint8_t record[SL_LEDGER_RECORD]);
 
 /* A whole file. *out_whole: how many bytes to keep; a last record that is shorter than 256 bytes or all zero is a torn write. SL_ERROR_* of sl_ledger_take(),

@@ -324,11 +324,16 @@ static void introduce_privacy(struct runtime *runtime)
         runtime_say(runtime, "privacy: OFF - no formal promise beyond the masks");
         return;
     }
-    if (spending->was_torn) runtime_say(runtime, "privacy: the last record of the ledger was not written to the end; it is cut off, and nothing had followed from it");
-    if (spending->release_was_dropped) runtime_say(runtime, "privacy: the output of the last round was not whole; it is removed, and its budget stays spent");
-    snprintf(text, sizeof text, "privacy: unit %s, data set \"%.80s\": epsilon %.3g of at most %g is spent (at delta %g) in %llu round%s",
+    if (spending->was_torn)
+        runtime_say(runtime, "privacy: the last record of the ledger was not written to the end; it is cut off, and nothing had followed from it");
+    if (spending->release_was_dropped)
+        runtime_say(runtime, "privacy: the output of the last round was not whole; it is removed, and its budget stays spent");
+
+    char floor[64] = "";
+    if (unit == SL_UNIT_NODE) snprintf(floor, sizeof floor, ", %.3g if everybody else colludes,", spending->epsilon_floor);
+    snprintf(text, sizeof text, "privacy: unit %s, data set \"%.80s\": epsilon %.3g%s of at most %g is spent (at delta %g) in %llu round%s",
              unit == SL_UNIT_RECORD ? "record (protects one example)" : "node (protects all data of this node)", config->privacy_dataset, spending->epsilon,
-             config->privacy_eps_max, config->privacy_delta, (unsigned long long)spending->n_charges, spending->n_charges == 1 ? "" : "s");
+             floor, config->privacy_eps_max, config->privacy_delta, (unsigned long long)spending->n_charges, spending->n_charges == 1 ? "" : "s");
     runtime_say(runtime, text);
 }
 

@@ -21,7 +21,7 @@ struct sl_spending {
     uint8_t *ledger, *release;               /* whole records; NULL with size 0: none */
     size_t ledger_size, release_size;
     uint64_t n_charges;
-    double epsilon;                          /* at privacy.delta */
+    double epsilon, epsilon_floor;           /* at privacy.delta; floor: against everybody else together */
     bool was_torn, release_was_dropped;      /* found and mended while it was taken hold of */
 };
 

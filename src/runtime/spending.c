@@ -123,6 +123,7 @@ static int check_chain(struct sl_setup *setup, struct sl_ledger *ledger, char *w
     spending->ledger_size = whole;
     spending->n_charges = ledger->n_charges;
     spending->epsilon = sl_budget_epsilon(&ledger->budget, setup->config.privacy_delta);
+    spending->epsilon_floor = sl_budget_floor(&ledger->budget, setup->config.privacy_delta);
     return whole == 0 ? SL_OK : check_agrees(setup, ledger, why, why_size);
 }
 

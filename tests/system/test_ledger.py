@@ -20,7 +20,11 @@ NODES, RECORD, PATIENCE = 4, 256, 40
 OPEN, CHARGE, RELEASE, LOWER = range(4)
 PRIVACY = {"privacy.unit": "record", "privacy.dataset": "toy data", "privacy.records": 30, "privacy.sampling_rate": 0.5, "privacy.batch": 15,
            "privacy.steps": 2, "privacy.clip": 1, "privacy.noise": 20, "privacy.delta": 1e-3}
+NODE_UNIT = {"privacy.unit": "node", "privacy.dataset": "toy data", "privacy.records": 30, "privacy.delta": 1e-3, "privacy.node_clip": 1,
+             "privacy.node_noise": 40, "privacy.honest": 1, "privacy.colluders": 0, "privacy.cohort_min_size": 4, "cohort.min_size": 4, "cohort.size": 4,
+             "cohort.max_size": 4}
 ROUND = ["charge.write", "charge.sync", "job", "release.write", "release.sync", "release.rename", "folder.sync", "record.write", "record.sync"]
+NODE_ROUND = ["charge.write", "charge.sync", "job", "record.write", "record.sync"]           # what a cohort gets is kept in no file
 FULL, BROKEN = 28, 5                         # ENOSPC, EIO
 
 
@@ -129,11 +133,16 @@ class Node:
         return (struct.unpack_from("<8sQ", data)[1], blake2b(data)) if data else None
 
 
-def wait_until(condition, what):
+def wait_until(node, condition, what):
+    """A condition of the node, or of its process."""
     end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, f"not within {PATIENCE} s: {what}"
+    while not condition(node):
+        assert time.monotonic() < end, f"not within {PATIENCE} s: {what}: {node.text()[-3000:]}"
         time.sleep(0.05)
+
+
+def has_ended(node):
+    return node.process.poll() is not None
 
 
 def starling(*words):
@@ -141,15 +150,15 @@ def starling(*words):
 
 
 class Network(unittest.TestCase):
-    """Four nodes of unit record; a test stops those that it starts."""
+    """Four nodes; a test stops those that it starts."""
 
-    epoch = "1s"
+    settings, round = PRIVACY, ROUND
 
     @classmethod
     def setUpClass(cls):
         cls.scratch = tempfile.TemporaryDirectory(prefix="starling-ledger-")
-        settings = [word for key, value in PRIVACY.items() for word in ("--set", f"{key}={value}")]
-        cls.net = prepare(cls.scratch.name, NODES, "--epoch-length", cls.epoch, *settings)
+        settings = [word for key, value in cls.settings.items() for word in ("--set", f"{key}={value}")]
+        cls.net = prepare(cls.scratch.name, NODES, "--epoch-length", "1s", *settings)
         cls.nodes = [Node(os.path.join(cls.net, f"n{i:03d}")) for i in range(NODES)]
 
     @classmethod
@@ -189,8 +198,8 @@ class Network(unittest.TestCase):
                 self.assertEqual(before, "record.sync", "a vector left before its release was durable")
                 continue
             is_recovered = before == "start" and point == "record.write"
-            if point in ROUND[1:] and not is_recovered:
-                self.assertEqual(before, ROUND[ROUND.index(point) - 1], point)
+            if point in self.round[1:] and not is_recovered:
+                self.assertEqual(before, self.round[self.round.index(point) - 1], point)
             before = point
 
 
@@ -201,7 +210,7 @@ class Crashes(Network):
              ("folder.sync:after", True), ("record.write:half", True), ("record.write:after", True), ("record.sync:after", True)]
 
     def wait_for_crash(self, node, plan):
-        wait_until(lambda: node.process.poll() is not None, f"{plan} ends the node: {node.text()[-2000:]}")
+        wait_until(node, has_ended, f"{plan} ends it")
         self.assertEqual(node.process.returncode, -signal.SIGKILL, node.text()[-2000:])
 
     def check_after_crash(self, node, plan, is_whole):
@@ -239,18 +248,24 @@ class Crashes(Network):
             for node, _ in batch:
                 node.start()
             for node, (plan, is_whole) in batch:
-                wait_until(lambda n=node, m=before[plan][1].sequence: any(r.type == RELEASE for r in n.records()[m + 3:]),
-                           f"{plan}: learns again: {node.text()[-2000:]}")
+                n_before = before[plan][1].sequence + 3
+                wait_until(node, lambda n, at=n_before: any(record.type == RELEASE for record in n.records()[at:]), f"{plan}: it learns again")
                 node.stop()
                 self.check_after_restart(node, plan, before[plan], is_whole)
 
 
-class Order(Network):
+class Orders:
+    """Of either unit."""
+
+    def setUp(self):
+        for node in self.nodes:
+            self.clear(node)
+
     def test_a_charge_is_durable_before_the_job_and_a_release_before_its_output_leaves(self):
         for node in self.nodes:
             node.start()
         for node in self.nodes:
-            wait_until(lambda n=node: n.points().count("record.sync") >= 3 and "commit" in n.points(), f"three rounds, one in a cohort: {node.text()[-2000:]}")
+            wait_until(node, lambda n: n.points().count("record.sync") >= 3 and "commit" in n.points(), "three rounds, one in a cohort")
         for node in self.nodes:
             node.stop()
             self.assertEqual(node.points()[:3], ["start", "open.write", "open.sync"])
@@ -258,14 +273,55 @@ class Order(Network):
             self.check_ledger(node)
             self.assertEqual(node.points().count("job"), node.count(CHARGE), "one draw of noise for each charge")
 
+
+class OrderOfRecord(Orders, Network):
     def test_a_commit_that_was_cut_short_has_its_record(self):
         victim = self.nodes[0]
         for node in self.nodes:
             node.start("commit:before:1" if node is victim else "")
-        wait_until(lambda: victim.process.poll() is not None, f"it ends at its first commit: {victim.text()[-2000:]}")
+        wait_until(victim, has_ended, "its first commit ends it")
         _, releases = self.check_ledger(victim)
         self.assertEqual(victim.records()[-1].type, RELEASE)
         self.assertEqual(releases[victim.output()[0]], victim.output()[1])
+
+
+class OrderOfNode(Orders, Network):
+    settings, round = NODE_UNIT, NODE_ROUND
+
+    def test_a_charge_whose_noise_was_lost_in_a_crash_stays_and_is_never_noised_again(self):
+        for node, plan in zip(self.nodes, ("charge.sync:after:1", "record.write:half:1")):
+            node.stop()
+            node.start(plan)
+            for other in self.nodes:
+                if not other.process:
+                    other.start()
+            self.check_crash(node, plan)
+
+    def check_crash(self, node, plan):
+        wait_until(node, has_ended, f"{plan} ends it")
+        before, lost, n_releases = whole(node.ledger()), node.records()[-1], node.count(RELEASE)
+        self.assertEqual(lost.type, CHARGE, plan)
+        node.start()
+        wait_until(node, lambda n: n.count(RELEASE) > n_releases, "it learns again")
+        node.stop()
+        _, releases = self.check_ledger(node)
+        self.check_order(node)
+        self.assertTrue(node.ledger().startswith(before), plan)
+        self.assertNotIn(lost.sequence, releases, f"{plan}: the output of a round before a crash cannot come back")
+
+    def test_a_node_whose_disk_was_set_back_is_told_by_its_peers_and_learns_no_more(self):
+        for node in self.nodes:
+            node.start()
+        victim = self.nodes[0]
+        wait_until(victim, lambda n: n.count(RELEASE) >= 2, "two rounds")
+        victim.stop()
+        for name in ("privacy.ledger", "state", "state.bak"):
+            os.unlink(os.path.join(victim.folder, name))
+        victim.start()
+        wait_until(victim, lambda n: "its privacy ledger allows no training" in n.text(), "its peers show it what it said before")
+        n_records, epoch = len(victim.records()), ask(victim.folder, "status")[0]["epoch"]["number"]
+        wait_until(victim, lambda n: ask(n.folder, "status")[0]["epoch"]["number"] >= epoch + 2, "it lives on")
+        self.assertEqual(len(victim.records()), n_records)
 
 
 class Disks(Network):
@@ -278,7 +334,7 @@ class Disks(Network):
         for node in self.nodes:
             node.start()
         victim = self.nodes[0]
-        wait_until(lambda: victim.count(RELEASE) >= 1, f"a first round: {victim.text()[-2000:]}")
+        wait_until(victim, lambda n: n.count(RELEASE) >= 1, "a first round")
         for point, number in (("charge.write", FULL), ("charge.sync", BROKEN), ("release.write", FULL), ("record.write", FULL)):
             with self.subTest(point=point):
                 self.disturb(victim, point, number)
@@ -290,10 +346,10 @@ class Disks(Network):
         self.set_fault(node, point, number)
         failing = "privacy.release cannot be written" if point.startswith("release") else "privacy.ledger cannot be written"
         seen = node.text().count(failing)
-        wait_until(lambda: node.text().count(failing) > seen, f"{point} fails: {node.text()[-2000:]}")
+        wait_until(node, lambda n: n.text().count(failing) > seen, f"{point} fails")
         charges, releases, jobs, size = node.count(CHARGE), node.count(RELEASE), node.points().count("job"), len(node.ledger())
         epoch = ask(node.folder, "status")[0]["epoch"]["number"]
-        wait_until(lambda: ask(node.folder, "status")[0]["epoch"]["number"] >= epoch + 2, "it lives on")
+        wait_until(node, lambda n: ask(n.folder, "status")[0]["epoch"]["number"] >= epoch + 2, "it lives on")
         self.assertEqual(node.count(RELEASE), releases, "an output was released that is not whole on disk")
         if point.startswith("charge"):
             self.assertEqual((node.count(CHARGE), node.points().count("job")), (charges, jobs), "it learned without a charge")
@@ -302,7 +358,7 @@ class Disks(Network):
             self.assertGreaterEqual(node.count(CHARGE), charges, "a charge was taken back")
         self.check_order(node)
         os.unlink(node.fault)
-        wait_until(lambda: node.count(RELEASE) > releases, f"after {point}: learns again: {node.text()[-2000:]}")
+        wait_until(node, lambda n: n.count(RELEASE) > releases, f"after {point} it learns again")
 
 
 class Doors(Network):
@@ -314,7 +370,7 @@ class Doors(Network):
     def after_a_round(self, node):
         if not node.ledger():
             node.start()
-            wait_until(lambda: node.count(RELEASE) >= 1 and read_bytes(node.folder, "state"), f"a first round: {node.text()[-2000:]}")
+            wait_until(node, lambda n: n.count(RELEASE) >= 1 and read_bytes(n.folder, "state"), "a first round")
             node.stop()
         return node
 
@@ -337,7 +393,7 @@ class Doors(Network):
 
     def test_a_second_process_is_locked_out_by_the_ledger_itself(self):
         self.node.start()
-        wait_until(lambda: os.path.exists(os.path.join(self.node.folder, "control.sock")), "it runs")
+        wait_until(self.node, lambda n: os.path.exists(os.path.join(n.folder, "control.sock")), "it runs")
         self.refused("another process runs this node", code=1)
         os.unlink(os.path.join(self.node.folder, "node.lock"))
         self.refused("privacy.ledger: is in use by another process", "privacy budget", code=1)
@@ -385,7 +441,7 @@ class Doors(Network):
             self.assertNotEqual(starling("privacy", "reset", folder, "--dataset", name).returncode, 0, name)
 
         node.start()
-        wait_until(lambda: node.count(RELEASE) >= 1, f"learns from the new data: {node.text()[-2000:]}")
+        wait_until(node, lambda n: n.count(RELEASE) >= 1, "it learns from the new data")
         self.assertIn("its node runs", starling("privacy", "reset", folder, "--dataset", "newer data").stderr)
         node.stop()
 

@@ -41,7 +41,8 @@ static struct sl_charge record_charge(void)
 static struct sl_charge node_charge(void)
 {
     return (struct sl_charge){.unit = SL_UNIT_NODE, .adjacency = SL_ADJACENCY_REPLACE, .mechanism = SL_MECHANISM_COHORT, .q64 = SL_Q64_ONE,
-                              .sigma2 = UINT64_C(5) << 42, .sensitivity = 1 << 21, .steps = 1, .honest = 5, .audit_rows = 8, .dim = 8192, .kappa = SL_AUDIT_KAPPA};
+                              .sigma2 = UINT64_C(5) << 42, .sensitivity = 1 << 21, .steps = 1, .honest = 5, .audit_rows = 8, .dim = 8192,
+                              .kappa = SL_AUDIT_KAPPA};
 }
 
 static struct sl_ledger_record open_of(enum sl_unit unit, enum sl_adjacency adjacency)
