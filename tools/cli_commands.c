@@ -49,7 +49,8 @@ static const struct cli_option init_options[] = {{"--data", "FILE", "the rows th
                                                  {"--address", "IP:PORT", "where others reach it, if that is somewhere else"},
                                                  {"--name", "NAME", "shown to others beside the id"},
                                                  {"--dataset", "NAME", "your name for these data: the privacy budget belongs to them (default: that of DIR)"},
-                                                 {"--records", "N", "how many there are, as a round figure that anybody may know (default: rows, rounded down)"},
+                                                 {"--records", "N", "how many there are, as a round figure that anybody may know (default: rows, rounded "
+                                                  "down)"},
                                                  {"--epsilon", "X", "the most that may ever be spent on them (default 8)"},
                                                  {"--delta", "D", "the delta at which it holds (default 1e-5)"},
                                                  {"--epochs", "E", "unit record: for how many epochs the budget must last (default 200)"},

@@ -132,7 +132,8 @@ static void say_epoch(const struct cli *cli, const json_t *epoch)
     }
     printf("\npulled        %s\n", cli_count(epoch, "pulled", cell));
     printf("merged        %s\n", cli_count(epoch, "merged", cell));
-    if (cli_at(epoch, "epsilon")) printf("privacy       epsilon %s spent up to its end; `starling privacy` says of what\n", cli_real(epoch, "epsilon", 4, cell));
+    if (cli_at(epoch, "epsilon"))
+        printf("privacy       epsilon %s spent up to its end; `starling privacy` says of what\n", cli_real(epoch, "epsilon", 4, cell));
     printf("note          %s\n", cli_string(cli, epoch, "note", cell));
 }
 

@@ -336,7 +336,8 @@ static json_t *answer(const struct joining *joining)
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:i, s:i, s:o, s:o, s:s*}", "directory", joining->folder, "id", id, "network_id", network, "network",
                      config->network_name, "listen", config->listen, "first", join->is_first || join->file.n_seeds == 0, "rows", (int)joining->rows.n_rows,
                      "features", (int)joining->rows.n_features, "classes_present", (int)joining->n_own_classes, "expires",
-                     expires ? json_integer((json_int_t)join->file.invite.expires_s) : json_null(), "privacy", cli_init_privacy_answer(&joining->privacy, config), "doubt", joining->doubt[0] ? joining->doubt : NULL);
+                     expires ? json_integer((json_int_t)join->file.invite.expires_s) : json_null(), "privacy",
+                     cli_init_privacy_answer(&joining->privacy, config), "doubt", joining->doubt[0] ? joining->doubt : NULL);
 }
 
 int cli_init(struct cli *cli, int argc, char **argv)

@@ -104,7 +104,8 @@ static int fill(struct cli_init_privacy *privacy, struct sl_config *config, int 
         snprintf(value, sizeof value, "%s", proposed);
         bool is_chosen = privacy->may_ask && ask(question, proposed, value, sizeof value);
         int error = key ? sl_config_set(config, key, value, sentence, sizeof sentence)
-                        : read_epochs(value, &privacy->n_epochs) ? SL_OK : SL_FAIL(SL_ERROR_OUT_OF_RANGE, sentence, sizeof sentence, "a whole number from 1 on");
+                        : read_epochs(value, &privacy->n_epochs) ? SL_OK : SL_FAIL(SL_ERROR_OUT_OF_RANGE, sentence, sizeof sentence,
+                                                                                   "a whole number from 1 on");
         if (is_chosen) privacy->is_default[which] = false;
         if (error == SL_OK) return SL_OK;
         if (!is_chosen) return SL_FAIL(error, why, CLI_WHY_SIZE, "%s", sentence);
@@ -127,7 +128,8 @@ static int fill_open(struct cli_init_privacy *privacy, struct sl_config *config,
         error = fill(privacy, config, RECORDS, "privacy.records", "About how many records are there? A round figure that anybody may know", proposed, why);
     }
     if (error == SL_OK && !privacy->epsilon && config->privacy_eps_max == 8)
-        error = fill(privacy, config, EPSILON, "privacy.eps_max", "The most epsilon that may ever be spent on them: 1 is strict, 8 usual, above 10 says little", "8", why);
+        error = fill(privacy, config, EPSILON, "privacy.eps_max", "The most epsilon that may ever be spent on them: 1 is strict, 8 usual, above 10 says "
+                     "little", "8", why);
     if (error == SL_OK && !privacy->delta && config->privacy_delta == delta_default) {
         snprintf(proposed, sizeof proposed, "%g", usual_delta(config->privacy_records));
         error = fill(privacy, config, DELTA, "privacy.delta", "delta, the chance that more than epsilon says is lost; below 1 / records", proposed, why);
@@ -182,7 +184,8 @@ static int count_epochs(struct cli_init_privacy *privacy, const struct sl_config
     sl_budget_init(&budget);
     privacy->n_epochs = sl_budget_rounds_left(&budget, &charge, &limits);
     if (privacy->n_epochs == 0)
-        return SL_FAIL(SL_ERROR_OUT_OF_RANGE, why, CLI_WHY_SIZE, "not one epoch fits into epsilon %g at delta %g: this node would never learn; allow more, or take more noise",
+        return SL_FAIL(SL_ERROR_OUT_OF_RANGE, why, CLI_WHY_SIZE, "not one epoch fits into epsilon %g at delta %g: this node would never learn; allow "
+                       "more, or take more noise",
                        limits.eps_max, limits.delta);
     sl_budget_add(&budget, &charge);
     privacy->first = sl_budget_epsilon(&budget, limits.delta);
@@ -205,7 +208,8 @@ int cli_init_privacy_plan(struct cli_init_privacy *privacy, struct sl_config *co
     char sentence[SL_WHY_SIZE];
     int error = fill_open(privacy, config, why);
     if (error == SL_OK && !(config->privacy_delta * config->privacy_records < 1))
-        return SL_FAIL(SL_ERROR_OUT_OF_RANGE, why, CLI_WHY_SIZE, "delta = %g is not below 1 / %u records: publishing single records would count as private; lower it",
+        return SL_FAIL(SL_ERROR_OUT_OF_RANGE, why, CLI_WHY_SIZE, "delta = %g is not below 1 / %u records: publishing single records would count as "
+                       "private; lower it",
                        config->privacy_delta, config->privacy_records);
     if (error == SL_OK && unit == SL_UNIT_RECORD) error = plan_record(privacy, config, why);
     if (error != SL_OK) return error;
@@ -222,7 +226,8 @@ static void say_record(const struct cli_init_privacy *privacy, const struct sl_c
     printf("\n  privacy   protects every single example (unit record): whether it is there or not (add-remove) changes what the node sends by no more than\n"
            "            epsilon %.4g after the first epoch, never above %g, at delta %g; enough for %llu epochs. Then it learns no more, and goes on merging\n",
            privacy->first, config->privacy_eps_max, config->privacy_delta, (unsigned long long)privacy->n_epochs);
-    printf("  noise     a step takes each record with probability %.3g, clips its gradient to norm %g, adds noise of %.4g times that, divides by %u; %u step%s an epoch\n",
+    printf("  noise     a step takes each record with probability %.3g, clips its gradient to norm %g, adds noise of %.4g times that, divides by %u; %u "
+           "step%s an epoch\n",
            config->privacy_sampling_rate, config->privacy_clip, config->privacy_noise, config->privacy_batch, config->privacy_steps,
            config->privacy_steps == 1 ? "" : "s");
 }
@@ -230,9 +235,11 @@ static void say_record(const struct cli_init_privacy *privacy, const struct sl_c
 static void say_node(const struct cli_init_privacy *privacy, const struct sl_config *config)
 {
     printf("\n  privacy   protects all data of this node together (unit node): whether it learned from them or not (%s) changes what is published by no more\n"
-           "            than this. While at most %u members of a cohort collude: epsilon %.4g after the first epoch, %.4g after all %llu that fit, never above %g;\n"
+           "            than this. While at most %u members of a cohort collude: epsilon %.4g after the first epoch, %.4g after all %llu that fit, never "
+           "above %g;\n"
            "            if all others collude: epsilon %.4g after the first epoch, %.4g after all%s. Both at delta %g\n",
-           sl_adjacency_of(config) == SL_ADJACENCY_REPLACE ? "or from any others: replace" : "zero-out", config->privacy_colluders, privacy->first, privacy->after,
+           sl_adjacency_of(config) == SL_ADJACENCY_REPLACE ? "or from any others: replace" : "zero-out", config->privacy_colluders, privacy->first,
+           privacy->after,
            (unsigned long long)privacy->n_epochs, config->privacy_eps_max, privacy->first_floor, privacy->after_floor,
            config->privacy_floor_max > 0 ? "" : " (no limit; privacy.floor_max would set one)", config->privacy_delta);
     printf("  noise     the network's: an epoch's change is clipped to norm %g; a cohort's sum has noise of %.4g times that, %.4g of it from this node\n",
@@ -264,7 +271,8 @@ void cli_init_privacy_say(const struct cli_init_privacy *privacy, const struct s
     }
     if (unit == SL_UNIT_RECORD) say_record(privacy, config);
     else say_node(privacy, config);
-    printf("  budget    belongs to the data, \"%s\", whatever model learns from them; new rows in the same file share it. Public by your choice: about %u records\n",
+    printf("  budget    belongs to the data, \"%s\", whatever model learns from them; new rows in the same file share it. Public by your choice: about %u "
+           "records\n",
            config->privacy_dataset, config->privacy_records);
     say_defaults(privacy, config);
     if (privacy->doubt[0]) printf("\nDOUBTFUL: %s.\n", privacy->doubt);
@@ -275,8 +283,8 @@ json_t *cli_init_privacy_answer(const struct cli_init_privacy *privacy, const st
     enum sl_unit unit = sl_unit_of(config);
     if (unit == SL_UNIT_OFF) return json_pack("{s:s}", "unit", config->privacy_unit);
 
-    json_t *answer = json_pack("{s:s, s:s, s:I, s:f, s:f, s:I, s:f, s:f, s:f, s:f, s:s*}", "unit", config->privacy_unit, "dataset", config->privacy_dataset, "records",
-                               (json_int_t)config->privacy_records, "eps_max", config->privacy_eps_max, "delta", config->privacy_delta, "epochs",
+    json_t *answer = json_pack("{s:s, s:s, s:I, s:f, s:f, s:I, s:f, s:f, s:f, s:f, s:s*}", "unit", config->privacy_unit, "dataset", config->privacy_dataset,
+                               "records", (json_int_t)config->privacy_records, "eps_max", config->privacy_eps_max, "delta", config->privacy_delta, "epochs",
                                (json_int_t)privacy->n_epochs, "epsilon_first", privacy->first, "epsilon_after", privacy->after, "floor_first",
                                privacy->first_floor, "floor_after", privacy->after_floor, "doubt", privacy->doubt[0] ? privacy->doubt : NULL);
     if (answer && unit == SL_UNIT_RECORD)

@@ -123,7 +123,8 @@ static int set_options(struct creation *creation)
     bool is_measured = creation->is_standard && !creation->is_public && sl_unit_of(&creation->config) != SL_UNIT_OFF;
     if (!is_measured) return SL_OK;
     return SL_FAIL(SL_ERROR_BAD_ARGUMENT, creation->why, sizeof creation->why,
-                   "--scale standard would publish the mean and spread of each column of %.80s, which no budget pays for; give --data-is-public if anybody may know these "
+                   "--scale standard would publish the mean and spread of each column of %.80s, which no budget pays for; give --data-is-public if "
+                   "anybody may know these "
                    "rows, or a scaling that is not measured: --scale divide:X, or none", creation->data);
 }
 

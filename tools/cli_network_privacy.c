@@ -38,7 +38,8 @@ int cli_network_privacy_check(struct cli_network_privacy *privacy, struct sl_con
     bool is_node = sl_unit_of(config) == SL_UNIT_NODE, is_any = privacy->epsilon || privacy->delta || privacy->epochs;
     if (is_any && !is_node)
         return SL_FAIL(SL_ERROR_BAD_ARGUMENT, why, CLI_WHY_SIZE,
-                       "--epsilon, --delta, --epochs: are for --unit node, where the noise is the network's; with unit record each node gives them to `starling init`");
+                       "--epsilon, --delta, --epochs: are for --unit node, where the noise is the network's; with unit record each node gives them to "
+                       "`starling init`");
     int error = read_flags(privacy, why);
     if (error != SL_OK) return error;
 
@@ -72,8 +73,8 @@ static int find_noise(struct cli_network_privacy *privacy, struct sl_config *con
     int error = cli_noise_for(config, n_block, privacy->n_epochs, privacy->wanted, privacy->wanted_delta, &noise);
     if (error != SL_OK || noise.noise > CLI_NOISE_MAX)
         return SL_FAIL(SL_ERROR_OUT_OF_RANGE, why, CLI_WHY_SIZE,
-                       "epsilon %g for %llu epochs at delta %g would take more noise than is possible; choose a larger epsilon or fewer epochs", privacy->wanted,
-                       (unsigned long long)privacy->n_epochs, privacy->wanted_delta);
+                       "epsilon %g for %llu epochs at delta %g would take more noise than is possible; choose a larger epsilon or fewer epochs",
+                       privacy->wanted, (unsigned long long)privacy->n_epochs, privacy->wanted_delta);
     config->privacy_node_noise = noise.noise;
     privacy->is_planned = true;
     privacy->after = noise.epsilon;
@@ -114,15 +115,18 @@ int cli_network_privacy_plan(struct cli_network_privacy *privacy, struct sl_conf
 
 static void say_node(const struct cli_network_privacy *privacy, const struct sl_config *config)
 {
-    printf("\nPrivacy: unit node. All data of a node together are protected: whether it learned from them or not (zero-out) may change what is published by no more\n"
-           "than epsilon allows, the smaller the better. An epoch's change is clipped to norm %g; the sum of a cohort has noise of %.6g times that norm, in shares.\n"
+    printf("\nPrivacy: unit node. All data of a node together are protected: whether it learned from them or not (zero-out) may change what is published "
+           "by no more\n"
+           "than epsilon allows, the smaller the better. An epoch's change is clipped to norm %g; the sum of a cohort has noise of %.6g times that norm, "
+           "in shares.\n"
            "While at most %u members of a cohort collude: epsilon %.4g after one epoch", config->privacy_node_clip, config->privacy_node_noise,
            config->privacy_colluders, privacy->first);
     if (privacy->is_planned) printf(", %.4g after %llu", privacy->after, (unsigned long long)privacy->n_epochs);
     printf(".\nIf all others collude: epsilon %.4g after one epoch", privacy->first_floor);
     if (privacy->is_planned) printf(", %.4g after %llu", privacy->after_floor, (unsigned long long)privacy->n_epochs);
     printf(". Both at delta %g. Each node has a limit of its own, at which it stops learning.\n"
-           "Cohorts have %u to %u members: this unit is for networks of many nodes.\n", privacy->wanted_delta, config->cohort_min_size, config->cohort_max_size);
+           "Cohorts have %u to %u members: this unit is for networks of many nodes.\n", privacy->wanted_delta, config->cohort_min_size,
+           config->cohort_max_size);
 }
 
 void cli_network_privacy_say(const struct cli_network_privacy *privacy, const struct sl_config *config)
@@ -133,8 +137,10 @@ void cli_network_privacy_say(const struct cli_network_privacy *privacy, const st
                "model gives away of the data. Where such a promise is needed, make the network with --unit record or --unit node.\n");
         break;
     case SL_UNIT_RECORD:
-        printf("\nPrivacy: unit record. Every single example of a node is protected: whether it is there or not (add-remove) may change what the node sends by no more\n"
-               "than its epsilon allows. Each node's owner chooses it: `starling init` asks for an epsilon and a delta, and the node stops learning when they are spent.\n"
+        printf("\nPrivacy: unit record. Every single example of a node is protected: whether it is there or not (add-remove) may change what the node "
+               "sends by no more\n"
+               "than its epsilon allows. Each node's owner chooses it: `starling init` asks for an epsilon and a delta, and the node stops learning when "
+               "they are spent.\n"
                "A person with several examples is protected less, a node as a whole not at all.\n");
         break;
     case SL_UNIT_NODE: say_node(privacy, config); break;

@@ -36,7 +36,8 @@ static void say_promise(const struct cli *cli, const json_t *data)
     label("unit");
     printf("%s: protects %s\n", cli_string(cli, data, "unit", a), cli_string(cli, data, "protects", b));
     label("");
-    printf("two cases nobody can tell apart but for what epsilon allows: %s (%s)\n", cli_string(cli, data, "adjacency_text", a), cli_string(cli, data, "adjacency", b));
+    printf("two cases nobody can tell apart but for what epsilon allows: %s (%s)\n", cli_string(cli, data, "adjacency_text", a),
+           cli_string(cli, data, "adjacency", b));
     label("data");
     printf("\"%s\", about %s records\n", cli_string(cli, data, "dataset", a), cli_count(data, "records", b));
 }
@@ -50,7 +51,8 @@ static void say_meaning(const json_t *data)
 
     label("");
     if (epsilon == 0) printf("nothing was learned from the data yet: nobody can know more about them than before\n");
-    else printf("it may change the odds of a guess about them by a factor of %.4g, and by more with a chance of about %s only\n", exp(epsilon), number(data, "delta", a));
+    else printf("it may change the odds of a guess about them by a factor of %.4g, and by more with a chance of about %s only\n", exp(epsilon),
+                number(data, "delta", a));
 }
 
 /* ---- what is spent ---- */
@@ -67,7 +69,8 @@ static void say_spent(const json_t *data)
     if (is_node) {
         bool has_limit = cli_at(data, "floor_max") != NULL;
         label("");
-        printf("epsilon %s at the same delta if all others collude, %s%s\n", number(data, "epsilon_floor", a), has_limit ? "of at most " : "without a limit of its own",
+        printf("epsilon %s at the same delta if all others collude, %s%s\n", number(data, "epsilon_floor", a),
+               has_limit ? "of at most " : "without a limit of its own",
                has_limit ? number(data, "floor_max", b) : "");
     }
     say_meaning(data);

@@ -220,7 +220,8 @@ static json_t *epoch_object(const struct sl_glance *glance, const struct sl_epoc
                      count_or_null((uint64_t)record->n_members, record->in_cohort || record->has_aggregate), "initiator", record->is_initiator, "aggregate",
                      record->has_aggregate, "void", record->is_void, "pulled", count((uint64_t)record->n_pulled), "merged", count((uint64_t)record->n_merged),
                      "merged_members", count((uint64_t)record->n_merged_members), "own_score", real_or_null(own, has_own), "epsilon",
-                     real_or_null(record->epsilon, sl_is_private(glance->setup)), "bytes_sent", count(record->bytes_sent), "bytes_received", count(record->bytes_received), "cpu_ms", real_or_null((double)record->cpu_us / 1e3, true),
+                     real_or_null(record->epsilon, sl_is_private(glance->setup)), "bytes_sent", count(record->bytes_sent), "bytes_received",
+                     count(record->bytes_received), "cpu_ms", real_or_null((double)record->cpu_us / 1e3, true),
                      "seconds", phases(record), "note", text_or_remains(record->note), "proposer", id_or_null(record->initiator), "roster",
                      count_or_null((uint64_t)record->n_roster, record->in_cohort), "lost", losses(record));
 }
@@ -295,7 +296,8 @@ static json_t *model_object(const struct sl_glance *glance, const struct sl_stat
 static json_t *model_with_rows(const struct sl_glance *glance, const struct sl_status *status)
 {
     json_t *model = model_object(glance, status);
-    json_object_set_new(model, "score_hidden", json_boolean(sl_is_private(glance->setup) && strcmp(glance->setup->config.privacy_show_own_accuracy, "yes") != 0));
+    bool is_asked_for = strcmp(glance->setup->config.privacy_show_own_accuracy, "yes") == 0;
+    json_object_set_new(model, "score_hidden", json_boolean(sl_is_private(glance->setup) && !is_asked_for));
     json_object_set_new(model, "rows", count(sl_rows_told(glance->setup, &status->last_job)));
     return model;
 }
@@ -370,7 +372,8 @@ static json_t *status_object(const struct sl_glance *glance, const struct sl_sta
 {
     return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "node", node_object(glance), "network", network_object(glance), "health",
                      health_object(glance, status), "epoch", epoch_numbers(glance, status), "model", model_with_rows(glance, status), "cohorts",
-                     cohorts_object(status), "peers", peers_object(status), "privacy", sl_answer_privacy_brief(glance, status), "traffic", traffic_object(glance, status), "resources", resources_object(status));
+                     cohorts_object(status), "peers", peers_object(status), "privacy", sl_answer_privacy_brief(glance, status), "traffic",
+                     traffic_object(glance, status), "resources", resources_object(status));
 }
 
 static json_t *config_object(const struct sl_glance *glance)

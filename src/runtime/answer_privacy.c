@@ -123,8 +123,8 @@ static json_t *groups(const struct sl_privacy_status *privacy)
     for (uint32_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         double delta = sl_group_delta(privacy->epsilon, privacy->delta, sizes[i]);
         bool is_bound = delta <= delta_useless;
-        json_array_append_new(list, json_pack("{s:i,s:o,s:o}", "records", (int)sizes[i], "epsilon", real_or_null(sizes[i] * privacy->epsilon, is_bound), "delta",
-                                              real_or_null(delta, is_bound)));
+        json_array_append_new(list, json_pack("{s:i,s:o,s:o}", "records", (int)sizes[i], "epsilon", real_or_null(sizes[i] * privacy->epsilon, is_bound),
+                                              "delta", real_or_null(delta, is_bound)));
     }
     return list;
 }

@@ -182,6 +182,12 @@ void sl_report_event(const struct sl_report *report, const struct sl_trace_event
     fprintf(stderr, "[%9.3fs] epoch %" PRIu64 ": - %s\n", seconds_since(report->start_us, event->now_us), event->epoch, text);
 }
 
+static const char *alarm_of(enum sl_trouble trouble)
+{
+    if (trouble == SL_TROUBLE_STALLED) return "STALLED";
+    return trouble == SL_TROUBLE_LEDGER ? "NO LEARNING" : "UNHEALTHY";
+}
+
 /* In the words of the moment when it changed: numbers in them that go on changing are told with the reminder. */
 static void report_health(struct sl_report *report, const struct sl_glance *glance, const struct sl_status *status, uint64_t epoch)
 {
@@ -192,7 +198,7 @@ static void report_health(struct sl_report *report, const struct sl_glance *glan
     if (!is_due) return;
 
     if (health.healthy) snprintf(line, sizeof line, "healthy again");
-    else snprintf(line, sizeof line, "%s: %s", health.trouble == SL_TROUBLE_STALLED ? "STALLED" : health.trouble == SL_TROUBLE_LEDGER ? "NO LEARNING" : "UNHEALTHY", health.reason);
+    else snprintf(line, sizeof line, "%s: %s", alarm_of(health.trouble), health.reason);
     sl_report_say(report, glance->now_us, line);
     report->told = health.trouble;
     report->told_epoch = epoch;

@@ -109,7 +109,8 @@ static void protect_records(double spent)
 {
     sl_config_set(&setup.config, "privacy.unit", "record", NULL, 0);
     setup.config.privacy_records = 600;
-    status.privacy = (struct sl_privacy_status){.unit = 1, .adjacency = 1, .epsilon = spent, .epsilon_floor = spent, .eps_max = 8, .delta = 1e-5, .rounds_left = 3};
+    status.privacy = (struct sl_privacy_status){.unit = 1, .adjacency = 1, .epsilon = spent, .epsilon_floor = spent, .eps_max = 8, .delta = 1e-5,
+                                                 .rounds_left = 3};
 }
 
 Test(health, a_protected_node_warns_when_four_fifths_of_its_budget_are_spent_and_not_before)
