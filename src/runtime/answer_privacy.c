@@ -53,13 +53,14 @@ static void say_off(const struct sl_config *config, uint32_t dim, char text[TEXT
 }
 
 /* Unit, adjacency, epsilon and delta stand together, always. */
-static void say_spent(const struct sl_config *config, const struct sl_privacy_status *privacy, char text[TEXT_SIZE])
+static void say_spent(const struct sl_config *config, const struct sl_privacy_status *privacy, bool has_begun, char text[TEXT_SIZE])
 {
     int n = snprintf(text, TEXT_SIZE, "%s, %s: epsilon %.4g of %.4g spent at delta %.3g", config->privacy_unit, adjacency_name(privacy->adjacency),
                      privacy->epsilon, privacy->eps_max, privacy->delta);
     if (privacy->unit == SL_UNIT_NODE)
         n += snprintf(text + n, TEXT_SIZE - (size_t)n, " with at most %u colluders in a cohort (%.4g if all others collude)", config->privacy_colluders,
                       privacy->epsilon_floor);
+    if (!has_begun) return;
     if (privacy->is_blocked) snprintf(text + n, TEXT_SIZE - (size_t)n, "; BLOCKED: does not learn");
     else if (privacy->is_spent) snprintf(text + n, TEXT_SIZE - (size_t)n, "; BUDGET SPENT: learns no more, goes on merging");
     else snprintf(text + n, TEXT_SIZE - (size_t)n, "; enough for %" PRIu64 " more epoch%s", privacy->rounds_left, privacy->rounds_left == 1 ? "" : "s");
@@ -77,6 +78,23 @@ static json_t *real_or_null(double value, bool is_known)
     return is_known && isfinite(value) ? json_real(value) : json_null();
 }
 
+/* A node that is held has not begun to count: what its ledger said when it was read stands in for it. */
+static struct sl_privacy_status numbers_of(const struct sl_glance *glance, const struct sl_status *status)
+{
+    const struct sl_config *config = &glance->setup->config;
+    const struct sl_spending *spending = &glance->setup->spending;
+    bool has_begun = status->privacy.unit != SL_UNIT_OFF || sl_unit_of(config) == SL_UNIT_OFF;
+    if (has_begun) return status->privacy;
+
+    const struct sl_charge charge = sl_charge_of(config, block_of(config, status->dim));
+    const struct sl_limits limits = sl_limits_of(config);
+    const bool is_audited = charge.audit_rows > 0;
+    return (struct sl_privacy_status){
+        .unit = (uint8_t)charge.unit, .adjacency = (uint8_t)charge.adjacency, .epsilon = spending->epsilon, .epsilon_floor = spending->epsilon_floor,
+        .eps_max = limits.eps_max, .delta = limits.delta, .floor_max = limits.floor_max, .rounds_charged = spending->n_charges,
+        .audit_factor = is_audited ? sl_audit_factor(charge.honest, charge.audit_rows, charge.dim, charge.kappa) : 1, .sigma2 = charge.sigma2};
+}
+
 static double percent_of(double spent, double limit)
 {
     return limit > 0 ? 100 * spent / limit : 0;
@@ -85,20 +103,21 @@ static double percent_of(double spent, double limit)
 json_t *sl_answer_privacy_brief(const struct sl_glance *glance, const struct sl_status *status)
 {
     const struct sl_config *config = &glance->setup->config;
-    const struct sl_privacy_status *privacy = &status->privacy;
+    const struct sl_privacy_status numbers = numbers_of(glance, status), *privacy = &numbers;
+    bool has_begun = status->privacy.unit != SL_UNIT_OFF;
     char text[TEXT_SIZE];
     if (!sl_is_private(glance->setup)) {
         say_off(config, status->dim, text);
         return json_pack("{s:s,s:s}", "unit", config->privacy_unit, "text", text);
     }
-    say_spent(config, privacy, text);
+    say_spent(config, privacy, has_begun, text);
     return json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:b,s:{s:o,s:o,s:o,s:o}}", "unit", config->privacy_unit, "text", text, "adjacency",
                      adjacency_name(privacy->adjacency), "epsilon", real_or_null(privacy->epsilon, true), "epsilon_floor",
                      real_or_null(privacy->epsilon_floor, true), "eps_max", real_or_null(privacy->eps_max, true), "floor_max",
                      real_or_null(privacy->floor_max, privacy->floor_max > 0), "delta", real_or_null(privacy->delta, true), "percent",
                      real_or_null(percent_of(privacy->epsilon, privacy->eps_max), true), "spent", privacy->is_spent, "blocked", privacy->is_blocked, "rounds",
                      "charged", count(privacy->rounds_charged), "released", count(privacy->rounds_released), "wasted", count(privacy->rounds_wasted), "left",
-                     count(privacy->rounds_left));
+                     has_begun ? count(privacy->rounds_left) : json_null());
 }
 
 static json_t *record_settings(const struct sl_config *config)
@@ -151,7 +170,7 @@ static json_t *not_covered(enum sl_unit unit)
 json_t *sl_answer_privacy(const struct sl_glance *glance, const struct sl_status *status)
 {
     const struct sl_config *config = &glance->setup->config;
-    const struct sl_privacy_status *privacy = &status->privacy;
+    const struct sl_privacy_status numbers = numbers_of(glance, status), *privacy = &numbers;
     enum sl_unit unit = sl_unit_of(config);
     char accountant[32];
     json_t *answer = sl_answer_privacy_brief(glance, status);
@@ -167,7 +186,7 @@ json_t *sl_answer_privacy(const struct sl_glance *glance, const struct sl_status
     json_object_set_new(answer, "groups", unit == SL_UNIT_RECORD ? groups(privacy) : json_array());
     json_object_set_new(answer, "accountant", json_string(accountant));
     json_object_set_new(answer, "ledger_records", count(privacy->ledger_records));
-    json_object_set_new(answer, "reason", privacy->is_blocked && status->reason[0] ? json_string(status->reason) : json_null());
+    json_object_set_new(answer, "reason", privacy->is_blocked && !status->stalled && status->reason[0] ? json_string(status->reason) : json_null());
     json_object_set_new(answer, "not_covered", not_covered(unit));
     return answer;
 }

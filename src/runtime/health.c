@@ -60,7 +60,7 @@ static void give_reason(const struct sl_glance *glance, const struct sl_status *
             snprintf(out->reason, sizeof out->reason, "the disk does not take %s: the node does not learn from its data until it does; make room in %.64s",
                      glance->ledger_failing ? "the privacy ledger" : "what it learned", glance->setup->folder);
         else snprintf(out->reason, sizeof out->reason, "does not learn from its data: %s",
-                      status->reason[0] ? status->reason : "its privacy ledger cannot be trusted");
+                      status->reason[0] && !status->stalled ? status->reason : "its privacy ledger cannot be trusted");
         break;
     case SL_TROUBLE_STALLED:
         snprintf(out->reason, sizeof out->reason, "%s", status->reason[0] ? status->reason : "nothing merged for several epochs");
