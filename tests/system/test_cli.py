@@ -83,6 +83,50 @@ class Stage(unittest.TestCase):
         return done
 
 
+def budget(unit, **more):
+    """What a node of this unit answers to `privacy`."""
+    settings = {"record": {"sampling_rate": 0.2, "batch": 120, "steps": 1, "clip": 1.0, "noise": 3.84},
+                "node": {"clip": 1.0, "noise": 4.5, "own_noise": 2.01, "honest": 5, "colluders": 3, "cohort_min_size": 10, "audit_factor": 1.03}}
+    return {"unit": unit, "text": "", "adjacency": "add-remove" if unit == "record" else "zero-out", "epsilon": 1.25, "epsilon_floor": 3.5,
+            "eps_max": 8.0, "floor_max": None, "delta": 1e-5, "percent": 15.6, "spent": False, "blocked": False,
+            "rounds": {"charged": 9, "released": 8, "wasted": 1, "left": 40},
+            "protects": "what it protects", "adjacency_text": "one case, or another", "dataset": "ward\x1b[2J 7", "records": 600, "settings": settings[unit],
+            "groups": [{"records": 2, "epsilon": 2.5, "delta": 4.5e-5}, {"records": 10, "epsilon": None, "delta": None}] if unit == "record" else [],
+            "accountant": "RDP, grid 1", "ledger_records": 18, "reason": None, "not_covered": ["whoever breaks in"], **more}
+
+
+class Privacy(Stage):
+    def screen(self, data):
+        self.answers("privacy", data)
+        return self.starling("privacy").stdout
+
+    def test_a_screen_never_shows_epsilon_without_delta_unit_and_adjacency(self):
+        self.play()
+        screen = self.screen(budget("record"))
+        for part in ("unit      record: protects what it protects", "one case, or another (add-remove)", "epsilon 1.25 of at most 8 (15.6 %) at delta 1e-05\n",
+                     "by a factor of 3.49", "40 more epochs", "9 charged, 8 released; 1 charged since the start without an aggregate",
+                     "2 examples of one person: epsilon 2.5 at delta 4.5e-05", "10 examples of one person: no bound", "1 step an epoch", "- whoever breaks in"):
+            self.assertIn(part, screen)
+        self.assertNotIn("\x1b", screen)
+
+    def test_unit_node_shows_both_epsilons_and_what_they_rest_on(self):
+        self.play()
+        screen = self.screen(budget("node"))
+        for part in ("at delta 1e-05, while at most 3 of a cohort collude", "epsilon 3.5 at the same delta if all others collude, without a limit of its own",
+                     "of 10 or more", "5 honest shares", "audit factor 1.03", "of which this\n"):
+            self.assertIn(part, screen)
+        self.assertNotIn("of one person", screen)
+        self.assertIn("if all others collude, of at most 20", self.screen(budget("node", floor_max=20.0)))
+
+    def test_what_ends_the_learning_is_said_loudly(self):
+        self.play()
+        self.assertIn("BUDGET SPENT", self.screen(budget("record", spent=True)))
+        self.assertIn("BLOCKED, it does not learn from its data: the ledger is old", self.screen(budget("record", blocked=True, reason="the ledger is old")))
+        self.assertTrue(self.screen({"unit": "off", "text": "off", "protects": "nothing"}).startswith("PRIVACY IS OFF"))
+        self.answers("privacy", budget("record"))
+        self.assertIn("rounds.left\t40\n", self.starling("--dump", "privacy").stdout)
+
+
 class Codes(Stage):
     def test_without_a_node_it_says_how_to_start_one(self):
         done = self.starling("status", code=2)
