@@ -123,16 +123,17 @@ class Plan(unittest.TestCase):
                      "privacy.eps_max=3", "privacy.delta=1e-05", "protects one record"):
             self.assertIn(line, text)
         text = starling("plan", "--unit", "node", "--records", 600, "--epochs", 20, "--epsilon", 8, "--honest", 16, "--cohort", 32, "--colluders", 10).stdout
-        for line in ("privacy.unit=node", "privacy.honest=16", "privacy.colluders=10", "privacy.cohort_min_size=32", "privacy.node_noise=2.853", "eps_floor = 49.4"):
+        for line in ("privacy.unit=node", "privacy.honest=16", "privacy.colluders=10", "privacy.cohort_min_size=32", "privacy.node_noise=2.853",
+                     "eps_floor = 49.4"):
             self.assertIn(line, text)
 
     def test_bad_input_is_refused_in_a_sentence(self):
         record = ["--records", 600, "--batch", 120, "--steps", 5, "--epochs", 30, "--epsilon", 3]
         node = ["--unit", "node", "--records", 600, "--epochs", 20, "--epsilon", 8, "--honest", 16]
         for words, part in ((record[2:], "--records N"), (record[:2] + record[4:], "--batch B"), (record[:-2], "--epsilon X"), (node[:-2], "--honest H"),
-                            (record + ["--honest", 3], "--honest is for"), (node + ["--batch", 3], "--batch is for"), (record + ["--unit", "off"], "--unit is"),
-                            (record + ["--batch", 601], "between 1 and 600"), (record + ["--epsilon", "nan"], "--epsilon"), (record + ["--epsilon", 0], "--epsilon"),
-                            (record + ["--steps", 1.5], "whole number"), (record + ["--delta", 1], "--delta"), (node + ["--cohort", 65], "--cohort"),
+                            (record + ["--honest", 3], "--honest is for"), (node + ["--batch", 3], "--batch is for"),
+                            (record + ["--unit", "off"], "--unit is"), (record + ["--batch", 601], "between 1 and 600"),
+                            (record + ["--epsilon", "nan"], "--epsilon"), (record + ["--epsilon", 0], "--epsilon"), (record + ["--steps", 1.5], "whole number"), (record + ["--delta", 1], "--delta"), (node + ["--cohort", 65], "--cohort"),
                             (node + ["--adjacency", "add-remove"], "zero-out or replace"), (record + ["--epochs", 1e6, "--epsilon", 0.001], "cannot be reached"),
                             (node + ["--block", 8192, "--epochs", 9000], "every audit takes"), (record + ["more"], "one word too many")):
             done = starling("plan", *words)

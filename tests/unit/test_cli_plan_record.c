@@ -101,7 +101,8 @@ Test(cli_plan_record, what_cannot_be_reached_is_refused_in_words)
 
     const struct cli_plan_record bad[] = {{0}, {.records = 600, .dim = 1, .epochs = 1, .epsilon = NAN, .delta = 1e-5},
                                           {.records = 600, .dim = 1, .epochs = 1, .epsilon = -1, .delta = 1e-5},
-                                          {.records = 600, .dim = 1, .epochs = 1, .epsilon = 1, .delta = NAN}, {.records = 600, .dim = 1, .epochs = 0, .epsilon = 1, .delta = 1e-5},
+                                          {.records = 600, .dim = 1, .epochs = 1, .epsilon = 1, .delta = NAN},
+                                          {.records = 600, .dim = 1, .epochs = 0, .epsilon = 1, .delta = 1e-5},
                                           {.records = 600, .dim = 0, .epochs = 1, .epsilon = 1, .delta = 1e-5}};
     for (uint32_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         plan = bad[i];
