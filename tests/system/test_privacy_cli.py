@@ -133,8 +133,10 @@ class Plan(unittest.TestCase):
         for words, part in ((record[2:], "--records N"), (record[:2] + record[4:], "--batch B"), (record[:-2], "--epsilon X"), (node[:-2], "--honest H"),
                             (record + ["--honest", 3], "--honest is for"), (node + ["--batch", 3], "--batch is for"),
                             (record + ["--unit", "off"], "--unit is"), (record + ["--batch", 601], "between 1 and 600"),
-                            (record + ["--epsilon", "nan"], "--epsilon"), (record + ["--epsilon", 0], "--epsilon"), (record + ["--steps", 1.5], "whole number"), (record + ["--delta", 1], "--delta"), (node + ["--cohort", 65], "--cohort"),
-                            (node + ["--adjacency", "add-remove"], "zero-out or replace"), (record + ["--epochs", 1e6, "--epsilon", 0.001], "cannot be reached"),
+                            (record + ["--epsilon", "nan"], "--epsilon"), (record + ["--epsilon", 0], "--epsilon"),
+                            (record + ["--steps", 1.5], "whole number"), (record + ["--delta", 1], "--delta"), (node + ["--cohort", 65], "--cohort"),
+                            (node + ["--adjacency", "add-remove"], "zero-out or replace"),
+                            (record + ["--epochs", 1e6, "--epsilon", 0.001], "cannot be reached"),
                             (node + ["--block", 8192, "--epochs", 9000], "every audit takes"), (record + ["more"], "one word too many")):
             done = starling("plan", *words)
             self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (4, "", 1), (words, done.stderr))
