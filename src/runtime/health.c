@@ -34,12 +34,20 @@ static void describe_offset(int64_t off_s, char *out, size_t size)
     else snprintf(out, size, "%" PRIu64 " s %s", distance_s, side);
 }
 
+/* A network whose budgets are spent has learned all that it may: that is an end, and no trouble to mend. */
+static bool has_finished(const struct sl_glance *glance, const struct sl_status *status)
+{
+    bool is_member = glance->setup->certificate_expires_s > glance->now_us / 1000000;
+    return is_member && status->privacy.is_spent && status->stalled && status->peers_live + 1 >= glance->setup->config.cohort_min_size;
+}
+
 static enum sl_trouble trouble_of(const struct sl_glance *glance, const struct sl_status *status)
 {
     if (glance->state_failing) return SL_TROUBLE_DISK;
     if (status->clock_peers > 0) return SL_TROUBLE_CLOCK;            /* the core has judged: farther off than an epoch */
     if (status->privacy.is_blocked || glance->ledger_failing || glance->release_failing) return SL_TROUBLE_LEDGER;
     if (glance->leaving) return SL_TROUBLE_STALLED;                  /* at any age: it does not come back by itself */
+    if (has_finished(glance, status)) return SL_TROUBLE_NONE;
     return status->stalled && status->epochs_seen >= SL_HEALTH_YOUNG_EPOCHS ? SL_TROUBLE_STALLED : SL_TROUBLE_NONE;
 }
 
@@ -67,6 +75,7 @@ static void give_reason(const struct sl_glance *glance, const struct sl_status *
         break;
     case SL_TROUBLE_NONE:
         if (glance->held) snprintf(out->reason, sizeof out->reason, "starting: held until a line comes on standard input");
+        else if (has_finished(glance, status)) snprintf(out->reason, sizeof out->reason, "its privacy budget is spent, and nobody around learns anything new");
         else if (status->epochs_seen < SL_HEALTH_YOUNG_EPOCHS) snprintf(out->reason, sizeof out->reason, "starting");
         break;
     }

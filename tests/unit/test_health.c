@@ -131,6 +131,19 @@ Test(health, a_node_with_a_spent_budget_is_healthy_and_says_that_it_learns_no_mo
     cr_expect(is_warned("learns no more from its data, goes on merging"));
 }
 
+Test(health, a_network_whose_budgets_are_spent_has_ended_but_a_node_that_is_cut_off_is_stalled)
+{
+    protect_records(7.9);
+    setup.config.cohort_min_size = 4;
+    status.privacy.is_spent = true;
+    status.stalled = true;
+    strcpy(status.reason, "nothing merged for 9 epochs");
+    expect_reason(true, "nobody around learns anything new");
+
+    status.peers_live = 1;
+    expect_reason(false, "nothing merged for 9 epochs");
+}
+
 Test(health, a_node_whose_ledger_cannot_be_trusted_or_written_is_not_healthy)
 {
     protect_records(1);
