@@ -335,7 +335,8 @@ class Disks(Network):
             node.start()
         victim = self.nodes[0]
         wait_until(victim, lambda n: n.count(RELEASE) >= 1, "a first round")
-        for point, number in (("charge.write", FULL), ("charge.sync", BROKEN), ("release.write", FULL), ("record.write", FULL)):
+        more = (("charge.sync", BROKEN), ("release.sync", BROKEN), ("record.sync", BROKEN)) if os.environ.get("STARLING_LONG") else ()
+        for point, number in (("charge.write", FULL), ("release.write", FULL), ("record.write", FULL)) + more:
             with self.subTest(point=point):
                 self.disturb(victim, point, number)
         self.check_ledger(victim)
@@ -347,13 +348,15 @@ class Disks(Network):
         failing = "privacy.release cannot be written" if point.startswith("release") else "privacy.ledger cannot be written"
         seen = node.text().count(failing)
         wait_until(node, lambda n: n.text().count(failing) > seen, f"{point} fails")
-        charges, releases, jobs, size = node.count(CHARGE), node.count(RELEASE), node.points().count("job"), len(node.ledger())
+        charges, releases, jobs, ledger = node.count(CHARGE), node.count(RELEASE), node.points().count("job"), whole(node.ledger())
         epoch = ask(node.folder, "status")[0]["epoch"]["number"]
-        wait_until(node, lambda n: ask(n.folder, "status")[0]["epoch"]["number"] >= epoch + 2, "it lives on")
-        self.assertEqual(node.count(RELEASE), releases, "an output was released that is not whole on disk")
+        wait_until(node, lambda n: ask(n.folder, "status")[0]["epoch"]["number"] > epoch, "it lives on")
+        if point != "record.sync":                           # it stands there until it is cut off
+            self.assertEqual(node.count(RELEASE), releases, "an output was released that is not whole on disk")
         if point.startswith("charge"):
-            self.assertEqual((node.count(CHARGE), node.points().count("job")), (charges, jobs), "it learned without a charge")
-            self.assertEqual(len(node.ledger()), size)
+            self.assertEqual(node.points().count("job"), jobs, "it learned without a charge")
+        if point == "charge.write":
+            self.assertEqual((node.count(CHARGE), whole(node.ledger())), (charges, ledger), "nothing was charged")
         else:
             self.assertGreaterEqual(node.count(CHARGE), charges, "a charge was taken back")
         self.check_order(node)
