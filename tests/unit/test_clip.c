@@ -9,8 +9,8 @@
 
 enum { DIM_MAX = 1 << 20 };
 
-static float g[DIM_MAX];
-static int32_t v[DIM_MAX];
+static float g[DIM_MAX + 1];
+static int32_t v[DIM_MAX + 1];
 static const uint32_t dims[] = {1, 2, 17, 1000, DIM_MAX};
 static const double clips[] = {1e-6, .3, 1, 7, 1e6};
 enum { N_DIMS = sizeof dims / sizeof *dims, N_CLIPS = sizeof clips / sizeof *clips };
@@ -116,7 +116,29 @@ Test(clip, one_coordinate_of_the_whole_norm_becomes_the_whole_of_it)
     cr_assert_eq(v[1], 1 << 20);
 }
 
-/* The norm as computed may be smaller than it is: then the check must find it. 2^20 ones have norm 2^10 and integers 2^10, exactly at the bound. */
+/* 2^20 coordinates of 1024 units and one of 1: exactly, they all fall short of whole units. But a million roundings make the norm come out smaller or larger;
+ * where it is smaller, all units are whole and their squares are 2^40 + 1. */
+Test(clip, a_norm_that_was_rounded_down_is_found_out)
+{
+    struct sl_rng rng;
+    sl_rng_init(&rng, (const uint8_t[32]){3});
+    uint32_t n_found = 0;
+    for (uint32_t round = 0; round < 40; round++) {
+        float unit = (float)(1 + sl_rng_uniform(&rng));
+        for (uint32_t j = 0; j < DIM_MAX; j++) g[j] = 1024 * unit;
+        g[DIM_MAX] = unit;
+
+        sl_clip_integers(g, DIM_MAX + 1, 1, v);
+
+        cr_assert(is_bounded(v, DIM_MAX + 1), "unit %a", (double)unit);
+        double squares = 0;
+        for (uint32_t j = 0; j <= DIM_MAX; j++) squares += (double)g[j] * g[j];
+        n_found += (int32_t)(1024 * (double)unit * sl_clip_factor(sqrt(squares), 1)) == 1024;
+    }
+    cr_assert(n_found > 5 && n_found < 35, "rounded down %u times of 40", n_found);
+}
+
+/* 2^20 integers of 2^10 are exactly at it. */
 Test(clip, the_check_is_exact_at_the_bound)
 {
     for (uint32_t j = 0; j < DIM_MAX; j++) v[j] = 1 << 10;
