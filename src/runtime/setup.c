@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "config/plan.h"
 #include "config/registry.h"
 #include "data/scale.h"
 #include "runtime/files.h"
@@ -153,17 +154,19 @@ static int read_data(struct sl_setup *setup, char *why, size_t why_size)
     return error;
 }
 
-/* The rows kept back depend on the identity only: a restart must not train on what was kept back before. */
+/* The rows kept back depend on the identity only: a restart must not train on what was kept back before. With privacy nobody else may know which. */
 static int make_trainer(struct sl_setup *setup, char *why, size_t why_size)
 {
     uint8_t seed[32];
-    sl_hash_once("holdback", setup->identity.id, 32, seed);
+    bool is_private = sl_unit_of(&setup->config) != SL_UNIT_OFF;
+    sl_hash_once("holdback", is_private ? setup->identity.sign_secret : setup->identity.id, 32, seed);
     uint32_t *rows = malloc(sizeof *rows * (setup->data.n_rows ? setup->data.n_rows : 1));
     if (!rows) return SL_FAIL(SL_ERROR_NO_MEMORY, why, why_size, "not enough memory to train");
 
     for (uint32_t i = 0; i < setup->data.n_rows; i++) rows[i] = i;
     bool made = sl_trainer_new(&setup->trainer, setup->model, &setup->config, &setup->data, rows, setup->data.n_rows, seed);
     free(rows);
+    sodium_memzero(seed, sizeof seed);
     if (!made) return SL_FAIL(SL_ERROR_NO_MEMORY, why, why_size, "cannot train: %s holds no rows, or memory is short", setup->config.data_path);
     return SL_OK;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/hash.h"
 #include "base/rng.h"
 #include "starling/error.h"
 
@@ -56,17 +57,28 @@ void sl_own_rows_choose(struct sl_own_rows *own, const uint32_t *rows, const uin
     sl_rng_shuffle(&rng, own->rows, n_rows);
 }
 
-/* Kept-back rows fill the list from its front, the others from its end; these are then put into the order in which they were given. */
-void sl_own_rows_toss(struct sl_own_rows *own, const uint32_t *rows, double share, const uint8_t seed[32])
+/* Uniform in [0, 1), by what the row holds. */
+static double coin_of(const struct sl_own_rows *own, uint32_t row, const uint8_t key[32])
 {
-    struct sl_rng root;
-    sl_rng_init(&root, seed);
+    struct sl_hash hash;
+    uint8_t bytes[32];
+    uint64_t word;
+    size_t n_features = own->data->n_features;
+    sl_hash_keyed_init(&hash, "holdback", key);
+    sl_hash_bytes(&hash, own->data->features + row * n_features, n_features * sizeof(float));
+    sl_hash_bytes(&hash, own->data->labels + row, sizeof(float));
+    sl_hash_final(&hash, bytes);
+    memcpy(&word, bytes, sizeof word);
+    return (double)(word >> 11) * 0x1p-53;
+}
 
+/* Kept-back rows fill the list from its front, the others from its end; these are then put into the order in which they were given. */
+void sl_own_rows_toss(struct sl_own_rows *own, const uint32_t *rows, double share, const uint8_t key[32])
+{
     uint32_t n_rows = own->n_kept + own->n_training, n_kept = 0, n_training = 0;
     for (uint32_t i = 0; i < n_rows; i++) {
         assert(rows[i] < own->data->n_rows);
-        struct sl_rng coin = sl_rng_fork(&root, "holdback", rows[i]);
-        bool is_kept = sl_rng_uniform(&coin) < share;
+        bool is_kept = coin_of(own, rows[i], key) < share;
         own->rows[is_kept ? n_kept++ : n_rows - ++n_training] = rows[i];
     }
     for (uint32_t i = n_kept, j = n_rows; i + 1 < j; i++) {

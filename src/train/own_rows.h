@@ -37,9 +37,9 @@ void sl_own_rows_take_buffers(struct sl_own_rows *own, struct sl_arena *arena);
 /* Keeps back exactly n_kept rows, chosen at random. */
 void sl_own_rows_choose(struct sl_own_rows *own, const uint32_t *rows, const uint8_t seed[32]);
 
-/* Keeps back each row with this probability by a coin of its own, which depends on the seed and the row's number only: where one row more or less must not
- * change the role of any other. */
-void sl_own_rows_toss(struct sl_own_rows *own, const uint32_t *rows, double share, const uint8_t seed[32]);
+/* Keeps back each row with this probability by a coin of its own, which depends on a secret key and on what the row holds, and on nothing else: one row more
+ * or less, anywhere in the file, changes the role of no other. */
+void sl_own_rows_toss(struct sl_own_rows *own, const uint32_t *rows, double share, const uint8_t key[32]);
 
 /* SL_ERROR_MISMATCH, SL_ERROR_OUT_OF_RANGE: why the model cannot learn from these rows. */
 int sl_own_rows_check(const struct sl_own_rows *own);

@@ -382,6 +382,11 @@ Test(dp_sgd, a_row_keeps_its_role_whoever_comes_or_goes, .init = number_rows)
     for (uint32_t i = 0; i < 300; i++) rows[i] = 399 - i;          /* fewer, in another order */
     roles_of(300, .3, "no", seed, some);
     for (uint32_t i = 100; i < N_ROWS_MAX; i++) cr_assert_eq(some[i], all[i], "row %u", i);
+
+    number_rows();
+    for (uint32_t i = 0; i + 1 < N_ROWS_MAX; i++) labels[i] = (float)(i + 1);          /* the first line of the file is gone */
+    roles_of(N_ROWS_MAX - 1, .3, "no", seed, some);
+    for (uint32_t i = 1; i < N_ROWS_MAX; i++) cr_assert_eq(some[i], all[i], "row %u", i);
 }
 
 /* ---- refusals ---- */
