@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/hash.h"
+#include "config/plan.h"
 #include "config/registry.h"
 #include "data/partition.h"
 #include "data/scale.h"
@@ -248,7 +249,7 @@ int world_make(const struct wish *wish, struct world *world, char *why, size_t w
     world->dim = world->model->dim(&config->shape);
     config->aggregator = sl_aggregator_find(config->merge_rule);
     config->rule = sl_rule_params_of(config);
-    if (sl_config_check(config, why, why_size)) return EXIT_ARGUMENTS;
+    if (sl_config_check(config, why, why_size) || sl_privacy_check_model(config, world->dim, why, why_size)) return EXIT_ARGUMENTS;
     sl_sim_operator(wish->seed, config->operator_key, secret);
     sl_network_id(config, &world->scaling, config->network_id);
     if (!wish->scenario) return 0;

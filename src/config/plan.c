@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "share/block.h"
 #include "starling/error.h"
 
 #define REFUSE(...) (snprintf(why, why_size, __VA_ARGS__), SL_ERROR_OUT_OF_RANGE)
@@ -182,4 +183,22 @@ int sl_privacy_check(const struct sl_config *config, char *why, size_t why_size)
     if (!error) error = check_adjacency(config, why, why_size);
     if (!error && unit == SL_UNIT_RECORD) error = check_record(config, why, why_size);
     return error ? error : check_charge(config, why, why_size);
+}
+
+/* A row of a sketch has the variance of half the vector's energy; 5.5 deviations of it must not reach half the ring. */
+bool sl_sketch_fits(const struct sl_config *config, uint32_t n_block)
+{
+    struct sl_charge charge = sl_charge_of(config, n_block);
+    if (charge.audit_rows == 0) return true;
+    return 5.5 * sqrt((ldexp(1, 2 * SL_SCALE_BITS) + n_block * (double)charge.sigma2) / 2) < ldexp(1, 31);
+}
+
+int sl_privacy_check_model(const struct sl_config *config, uint32_t dim, char *why, size_t why_size)
+{
+    if (!why) why_size = 0;
+
+    uint32_t n_block = sl_block_size(config->block_size, dim);
+    if (sl_sketch_fits(config, n_block)) return SL_OK;
+    return REFUSE("privacy.node_noise = %g shared by %u does not fit into the audit of %u coordinates; lower it, raise privacy.honest, or set a block.size",
+                  config->privacy_node_noise, config->privacy_honest, n_block);
 }

@@ -2,6 +2,7 @@
 #ifndef SL_CONFIG_PLAN_H
 #define SL_CONFIG_PLAN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "privacy/budget.h"
@@ -26,5 +27,9 @@ double sl_q_of(uint64_t q64);
 /* The part of sl_config_check() that concerns privacy: what must be given, what fits together. SL_ERROR_OUT_OF_RANGE with a sentence in `why`. */
 int sl_privacy_check(const struct sl_config *config, char *why, size_t why_size);
 int sl_privacy_check_network(const struct sl_config *config, char *why, size_t why_size);
+
+/* What shows only once the model's size is known: do sketches of noised vectors fit into the ring? SL_ERROR_OUT_OF_RANGE with a sentence. */
+int sl_privacy_check_model(const struct sl_config *config, uint32_t dim, char *why, size_t why_size);
+bool sl_sketch_fits(const struct sl_config *config, uint32_t n_block);
 
 #endif

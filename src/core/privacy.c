@@ -58,13 +58,9 @@ bool privacy_allows(const struct sl_node *node, uint32_t n_members)
     return n_members >= config->privacy_cohort_min_size && t >= f + h && 2 * t > n_members + f;
 }
 
-/* A row of a sketch has the variance of half the energy; 5.5 deviations of it must not reach half the ring. */
 bool privacy_fits_ring(const struct sl_node *node)
 {
-    if (node->unit != SL_UNIT_NODE || sl_audit_rows_of(&node->config, node->n_block) == 0) return true;
-
-    double share = (double)sl_charge_of(&node->config, node->n_block).sigma2;
-    return 5.5 * sqrt((ldexp(1, 2 * SL_SCALE_BITS) + node->n_block * share) / 2) < ldexp(1, 31);
+    return sl_sketch_fits(&node->config, node->n_block);
 }
 
 double privacy_radius(const struct sl_propose *propose)

@@ -148,6 +148,9 @@ static int read_data(struct sl_setup *setup, char *why, size_t why_size)
     if (error != SL_OK) return error;
 
     settle_shape(setup);
+    error = sl_privacy_check_model(config, setup->model->dim(&config->shape), why, why_size);
+    if (error != SL_OK) return error;
+
     error = check_rows(setup, config->data_path, &setup->data, why, why_size);
     if (error == SL_OK && setup->test.n_rows > 0) error = check_rows(setup, config->data_test, &setup->test, why, why_size);
     if (error == SL_OK) error = scale(setup, why, why_size);

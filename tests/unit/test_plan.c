@@ -114,6 +114,21 @@ Test(plan, a_sum_that_could_leave_the_ring_is_refused)
     passes(&config);
 }
 
+/* A share of 12 / sqrt(5) = 5.4 clip norms: 5.5 deviations of a row over k coordinates reach half the ring at about k = 9,600. */
+Test(plan, noise_that_overflows_the_audit_of_a_large_block_is_refused_once_the_model_is_known)
+{
+    struct sl_config config = make(node);
+    char why[512] = "";
+    sl_config_set(&config, "privacy.node_noise", "12", NULL, 0);
+    passes(&config);
+    cr_assert_eq(sl_privacy_check_model(&config, 7850, why, sizeof why), SL_OK, "%s", why);
+    cr_assert_eq(sl_privacy_check_model(&config, 50890, why, sizeof why), SL_ERROR_OUT_OF_RANGE);
+    cr_assert_not_null(strstr(why, "block.size"), "%s", why);
+
+    sl_config_set(&config, "block.size", "5000", NULL, 0);
+    cr_assert_eq(sl_privacy_check_model(&config, 50890, why, sizeof why), SL_OK, "%s", why);
+}
+
 Test(plan, a_charge_of_unit_record_holds_the_numbers_of_the_mechanism)
 {
     struct sl_config config = make(record);
