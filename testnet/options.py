@@ -17,10 +17,10 @@ ATTACK = re.compile(r"^([a-z0-9-]+):(\d{1,4})$")
 
 # More time than usual to find a cohort: a first look at Starling may happen on a machine that is busy.
 DEMO_SET = ["train.steps=200", "train.lr=0.1", "train.batch=64", "phase.formation=0.3"]
-# Unit record: 80 epochs of 5 noised steps cost each node epsilon 8 at delta 1e-5, by `starling privacy plan --records 7000 --batch 1400 --steps 5 --epochs 80
-# --epsilon 8`. Noise grows with the number of weights, so the model is half as wide as without.
+# Unit record: 80 epochs of 10 noised steps cost each node epsilon 8 at delta 1e-5, by `starling privacy plan --records 7000 --batch 2100 --steps 10 --epochs
+# 80 --epsilon 8`. Noise grows with the number of weights, so the model is half as wide as without.
 DEMO_PRIVATE_SET = ["privacy.unit=record", "privacy.dataset=a part of Fashion-MNIST", "privacy.eps_max=8", "privacy.delta=1e-5", "privacy.records=7000",
-                    "privacy.sampling_rate=0.2", "privacy.batch=1400", "privacy.steps=5", "privacy.clip=0.3", "privacy.noise=2.7041685", "train.lr=12",
+                    "privacy.sampling_rate=0.3", "privacy.batch=2100", "privacy.steps=10", "privacy.clip=0.3", "privacy.noise=5.4944451", "train.lr=10",
                     "privacy.show_own_accuracy=yes", "phase.formation=0.3"]
 KILL_HOURS_MAX = 24                          # --kill-every in a network without an end
 
@@ -94,7 +94,8 @@ def demo_options(words):
     parser.add_argument("--privacy", action="store_true", help="nodes protect every single example: epsilon 8 at delta 1e-5, spent in 80 epochs")
     add_common(parser, DEMO, "new, empty, or of a network that has ended, which is replaced")
     arguments = parser.parse_args(words)
-    chosen = {"nodes": 8, "data": "fashion-mnist", "split": "dirichlet:0.5", "model": "mlp:32" if arguments.privacy else "mlp:64", "aggregator": None, "test": None, "label": "last",
+    chosen = {"nodes": 8, "data": "fashion-mnist", "split": "dirichlet:0.5", "model": "mlp:32" if arguments.privacy else "mlp:64",
+              "aggregator": None, "test": None, "label": "last",
               "scale": "divide:255", "impute": None, "set": DEMO_PRIVATE_SET if arguments.privacy else DEMO_SET, "netns": False, "drop": 0,
               "delay": None, "attack": [], "scenario": None, "kill_every": None, "json": False}
     for key, value in chosen.items():
