@@ -150,12 +150,6 @@ void epoch_begin(struct sl_node *node, uint64_t epoch)
     if (!budget_is_private(node)) start_training(node);
 }
 
-/* Too few peers for a cohort: what was learned now could be shared with nobody, and would cost all the same. */
-static bool is_alone(const struct sl_node *node)
-{
-    return sl_view_count_live(&node->view) + 1 < node->config.cohort_min_size;
-}
-
 /* Unit record charges as soon as it is sure that the node may act, unit node when its cohort has agreed on keys. Who cannot train has nothing to say. */
 static void act(struct sl_node *node)
 {
@@ -163,7 +157,7 @@ static void act(struct sl_node *node)
         budget_tell(node);
         return;
     }
-    if (node->unit == SL_UNIT_RECORD && !is_alone(node)) budget_begin(node);
+    if (node->unit == SL_UNIT_RECORD) budget_begin(node);
     formation_begin(node);
 }
 
