@@ -37,16 +37,6 @@ uint32_t sl_audit_rows_of(const struct sl_config *config, uint32_t n_block)
     return n_block >= SL_AUDIT_DIM_MIN ? SL_AUDIT_ROWS : 0;
 }
 
-uint64_t sl_q64(double q)
-{
-    return q >= 1 ? SL_Q64_ONE : (uint64_t)ldexp(q, 64);
-}
-
-double sl_q_of(uint64_t q64)
-{
-    return q64 == SL_Q64_ONE ? 1 : ldexp((double)q64, -64);
-}
-
 static uint64_t variance(double z, uint32_t honest)
 {
     return (uint64_t)ceil(ldexp(z * z, 2 * SL_SCALE_BITS) / honest);
@@ -57,7 +47,7 @@ struct sl_charge sl_charge_of(const struct sl_config *config, uint32_t n_block)
     struct sl_charge charge = {.unit = sl_unit_of(config), .adjacency = sl_adjacency_of(config)};
     if (charge.unit == SL_UNIT_OFF) return charge;
 
-    charge.sensitivity = UINT64_C(1) << (charge.adjacency == SL_ADJACENCY_REPLACE ? SL_SCALE_BITS + 1 : SL_SCALE_BITS);
+    charge.sensitivity = sl_sensitivity(charge.adjacency);
     if (charge.unit == SL_UNIT_RECORD) {
         charge.mechanism = SL_MECHANISM_POISSON;
         charge.q64 = sl_q64(config->privacy_sampling_rate);

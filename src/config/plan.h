@@ -16,13 +16,9 @@ struct sl_limits sl_limits_of(const struct sl_config *config);
 uint32_t sl_audit_rows_of(const struct sl_config *config, uint32_t n_block); /* rows of a cohort's audit: 32 with unit record, 8 with off and node from
                                                                                  SL_AUDIT_DIM_MIN coordinates on, else 0 */
 
-/* One round at these settings with a block of so many coordinates; all zero when the unit is off. The configuration was checked. */
+/* One round at these settings with a block of so many coordinates; all zero when the unit is off. The configuration was checked.
+ * sigma2 = ceil(z^2 2^40 / h), h 1 in unit record. */
 struct sl_charge sl_charge_of(const struct sl_config *config, uint32_t n_block);
-
-/* q64 of a sampling rate: floor(q 2^64), all bits set for 1; and back. In a charge sigma2 = ceil(z^2 2^40 / h), h 1 in unit record; the sensitivity is 2^20,
- * and 2^21 for replace. */
-uint64_t sl_q64(double q);
-double sl_q_of(uint64_t q64);
 
 /* The part of sl_config_check() that concerns privacy: what must be given, what fits together. SL_ERROR_OUT_OF_RANGE with a sentence in `why`. */
 int sl_privacy_check(const struct sl_config *config, char *why, size_t why_size);

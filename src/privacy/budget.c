@@ -14,9 +14,19 @@ enum { DEVIATION_MIN = 8, HONEST_MAX = 1 << 16 };
 #define NOISE_MAX 256                            /* what the sampler can do at a clip norm of 2^20 */
 #define ROUNDS_MAX UINT64_C(1000000000)
 
-static double q_of(uint64_t q64)
+uint64_t sl_q64(double q)
+{
+    return q >= 1 ? SL_Q64_ONE : (uint64_t)ldexp(q, 64);
+}
+
+double sl_q_of(uint64_t q64)
 {
     return q64 == SL_Q64_ONE ? 1 : ldexp((double)q64, -64);
+}
+
+uint64_t sl_sensitivity(enum sl_adjacency adjacency)
+{
+    return UINT64_C(1) << (adjacency == SL_ADJACENCY_REPLACE ? SL_SCALE_BITS + 1 : SL_SCALE_BITS);
 }
 
 /* 1 / (2 z^2), from the integers of the mechanism. */
@@ -41,7 +51,7 @@ static bool is_unit_sound(const struct sl_charge *charge)
 /* z lies within the limits; rounding the variance up to an integer may lift it a little beyond 256. */
 static bool is_noise_sound(const struct sl_charge *charge)
 {
-    uint64_t sensitivity = UINT64_C(1) << (charge->adjacency == SL_ADJACENCY_REPLACE ? SL_SCALE_BITS + 1 : SL_SCALE_BITS);
+    uint64_t sensitivity = sl_sensitivity(charge->adjacency);
     if (charge->sensitivity != sensitivity || charge->sigma2 > SL_SIGMA2_MAX) return false;
 
     double z = sqrt(charge->honest * (double)charge->sigma2) / (double)sensitivity, deviation = sqrt((double)charge->sigma2);
@@ -88,11 +98,11 @@ static void fill_cache(struct sl_budget *budget, const struct sl_charge *charge)
     const double steps = (double)charge->steps, factor = sl_audit_factor(charge->honest, charge->audit_rows, charge->dim, charge->kappa);
     budget->last = *charge;
     budget->last_sum = budget->last_floor = (struct sl_rdp){{0}};
-    sl_rdp_step(q_of(charge->q64), u_of(charge, charge->honest), &step);
+    sl_rdp_step(sl_q_of(charge->q64), u_of(charge, charge->honest), &step);
     sl_rdp_add(&budget->last_sum, &step, steps * factor);
 
     /* All others colluding, only the own share is left; they see it anyway, so an audit adds nothing. */
-    sl_rdp_step(q_of(charge->q64), u_of(charge, 1), &step);
+    sl_rdp_step(sl_q_of(charge->q64), u_of(charge, 1), &step);
     sl_rdp_add(&budget->last_floor, &step, steps);
 }
 

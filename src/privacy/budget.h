@@ -17,6 +17,11 @@ enum { SL_SCALE_BITS = 20, SL_AUDIT_KAPPA = 16 };             /* the clip norm i
 #define SL_Q64_ONE UINT64_MAX                                /* q = 1; else q = q64 * 2^-64 */
 #define SL_AUDIT_DELTA 1e-9                                  /* of delta, for every audited release */
 
+/* q64 of a sampling rate, floor(q 2^64), and back: exact for every double below 1. The sensitivity in integers: doubled where all data may differ. */
+uint64_t sl_q64(double q);
+double sl_q_of(uint64_t q64);
+uint64_t sl_sensitivity(enum sl_adjacency adjacency);
+
 struct sl_charge {
     enum sl_unit unit;
     enum sl_adjacency adjacency;
