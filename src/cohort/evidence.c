@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/quorum.h"
 #include "base/rng.h"
 #include "cohort/session.h"
 #include "privacy/mask.h"
@@ -237,7 +238,7 @@ static int check_shares(const struct opened *opened, bool is_mask_share)
 {
     const struct sl_evidence *evidence = opened->evidence;
     uint64_t seen = 0;
-    if (evidence->n_secrets != sl_session_threshold(opened->shares.n_members)) return SL_ERROR_OUT_OF_RANGE;
+    if (evidence->n_secrets != sl_quorum_threshold(opened->shares.n_members)) return SL_ERROR_OUT_OF_RANGE;
     for (uint32_t i = 0; i < evidence->n_secrets; i++) {
         uint32_t receiver = evidence->secrets[i].index;
         if (receiver >= opened->shares.n_members || seen >> receiver & 1) return SL_ERROR_OUT_OF_RANGE;

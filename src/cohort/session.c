@@ -5,19 +5,10 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/quorum.h"
 #include "cohort/session_parts.h"
 
 /* The life of a session: its memory, the beginning and the end of a run, and what drivers ask. */
-
-uint32_t sl_session_threshold(uint32_t n_members)
-{
-    return (8 * n_members + 5) / 10;
-}
-
-uint32_t sl_session_colluders(uint32_t n_members)
-{
-    return n_members == 3 ? 0 : n_members / 3;
-}
 
 /* ---- memory ---- */
 
@@ -199,7 +190,7 @@ static void take_setup(struct sl_session *session, const struct sl_session_setup
     session->n_members = setup->n_members;
     session->own = setup->own;
     session->initiator = setup->initiator;
-    session->threshold = sl_session_threshold(setup->n_members);
+    session->threshold = sl_quorum_threshold(setup->n_members);
     session->dim = setup->dim;
     session->ring_bits = setup->ring_bits;
     session->rows = setup->rows;

@@ -98,10 +98,6 @@ struct sl_session_setup {
     double noise_variance;                                   /* per coordinate; 0 in unit off and record */
 };
 
-/* t(c) = floor(.8 c + .5) and f(c) = floor(c / 3), 0 for c = 3: 2t - c > f, so two quorums share an honest member. */
-uint32_t sl_session_threshold(uint32_t n_members);
-uint32_t sl_session_colluders(uint32_t n_members);
-
 struct sl_session;
 
 size_t sl_session_size(uint32_t n_members_max, uint32_t dim_max, uint32_t rows_max);

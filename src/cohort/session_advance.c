@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/quorum.h"
 #include "cohort/session_parts.h"
 #include "starling/error.h"
 
@@ -91,7 +92,7 @@ static bool leave_signed(struct sl_session *session)
     uint64_t signers;
     session_compare_results(session);
     uint32_t n = session_results(session, &signers);
-    if (n < sl_session_colluders(session->n_members) + 1) return false;
+    if (n < sl_quorum_colluders(session->n_members) + 1) return false;
 
     session->state = SL_SESSION_DONE;
     session_tell(session, SL_NEWS_DONE, session->own, n);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/quorum.h"
 #include "share/block.h"
 #include "starling/error.h"
 
@@ -77,6 +78,13 @@ static int want(bool is_given, const char *key, const char *advice, char *why, s
 
 static const char planner[] = "\"starling privacy plan\" works it out from an epsilon; or set privacy.unit = off, and nothing is promised";
 
+static int want_noise(double z, const char *key, char *why, size_t why_size)
+{
+    int error = want(z > 0, key, planner, why, why_size);
+    if (!error && z < SL_ACCOUNTANT_NOISE_MIN) error = REFUSE("%s = %g: below %g no useful epsilon comes of it", key, z, SL_ACCOUNTANT_NOISE_MIN);
+    return error;
+}
+
 static int check_record(const struct sl_config *config, char *why, size_t why_size)
 {
     int error = want(config->privacy_sampling_rate > 0, "privacy.sampling_rate", planner, why, why_size);
@@ -84,20 +92,22 @@ static int check_record(const struct sl_config *config, char *why, size_t why_si
     if (!error) error = want(config->privacy_steps > 0, "privacy.steps", planner, why, why_size);
     if (!error) error = want(config->privacy_clip >= 1e-6, "privacy.clip", "the norm to which the gradient of one record is clipped, 1 is a good start",
                              why, why_size);
-    if (!error) error = want(config->privacy_noise > 0, "privacy.noise", planner, why, why_size);
-    if (!error && config->privacy_noise < SL_ACCOUNTANT_NOISE_MIN)
-        error = REFUSE("privacy.noise = %g: below %g no useful epsilon comes of it", config->privacy_noise,
-                        SL_ACCOUNTANT_NOISE_MIN);
-    return error;
+    return error ? error : want_noise(config->privacy_noise, "privacy.noise", why, why_size);
 }
 
 /* Two quorums of t of c members share at least 2t - c of them. */
+bool sl_cohort_suffices(const struct sl_config *config, uint32_t n_members)
+{
+    uint32_t t = sl_quorum_threshold(n_members), f = config->privacy_colluders, h = config->privacy_honest;
+    return n_members >= config->privacy_cohort_min_size && t >= f + h && 2 * t > n_members + f;
+}
+
 static int check_cohort_of(const struct sl_config *config, uint32_t c, char *why, size_t why_size)
 {
-    uint32_t t = (uint32_t)(.8 * c + .5), f = config->privacy_colluders, h = config->privacy_honest;
-    if (t >= f + h && 2 * t > c + f) return SL_OK;
+    if (sl_cohort_suffices(config, c)) return SL_OK;
     return REFUSE("a cohort of %u opens its sum when %u members are in it: with privacy.colluders = %u that leaves fewer than privacy.honest = %u, or two "
-                   "sums could be opened; raise privacy.cohort_min_size, or lower one of the two", c, t, f, h);
+                  "sums could be opened; raise privacy.cohort_min_size, or lower one of the two", c, sl_quorum_threshold(c), config->privacy_colluders,
+                  config->privacy_honest);
 }
 
 /* No sum may wrap: |U| clipped vectors and eight deviations of their noise, for every size of cohort that can be. */
@@ -123,10 +133,7 @@ static int check_node(const struct sl_config *config, char *why, size_t why_size
     if (!error && !is_power_of_two(config->privacy_node_clip))
         error = REFUSE("privacy.node_clip = %g must be a power of two (0.25, 0.5, 1, 2, ...): then means are exact on every machine",
                        config->privacy_node_clip);
-    if (!error) error = want(config->privacy_node_noise > 0, "privacy.node_noise", planner, why, why_size);
-    if (!error && config->privacy_node_noise < SL_ACCOUNTANT_NOISE_MIN)
-        error = REFUSE("privacy.node_noise = %g: below %g no useful epsilon comes of it", config->privacy_node_noise,
-                        SL_ACCOUNTANT_NOISE_MIN);
+    if (!error) error = want_noise(config->privacy_node_noise, "privacy.node_noise", why, why_size);
     if (!error && config->ring_bits != 32)
         error = REFUSE("privacy.unit = node needs ring.bits = 32");
     if (!error && config->cohort_min_size < config->privacy_cohort_min_size)

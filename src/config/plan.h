@@ -20,6 +20,9 @@ uint32_t sl_audit_rows_of(const struct sl_config *config, uint32_t n_block); /* 
  * sigma2 = ceil(z^2 2^40 / h), h 1 in unit record. */
 struct sl_charge sl_charge_of(const struct sl_config *config, uint32_t n_block);
 
+/* Unit node: may a cohort have so many members? No fewer than configured, and every quorum of t holds the honest shares counted on, whoever else colludes. */
+bool sl_cohort_suffices(const struct sl_config *config, uint32_t n_members);
+
 /* The part of sl_config_check() that concerns privacy: what must be given, what fits together. SL_ERROR_OUT_OF_RANGE with a sentence in `why`. */
 int sl_privacy_check(const struct sl_config *config, char *why, size_t why_size);
 int sl_privacy_check_network(const struct sl_config *config, char *why, size_t why_size);

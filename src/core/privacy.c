@@ -48,14 +48,9 @@ enum privacy_term privacy_compare(const struct sl_node *node, const struct sl_pr
     return is_other_ring ? TERM_RING : TERMS_AGREE;
 }
 
-/* Two quorums of t share an honest member, and t of them hold h honest shares of noise, whoever else colludes. */
 bool privacy_allows(const struct sl_node *node, uint32_t n_members)
 {
-    if (node->unit != SL_UNIT_NODE) return true;
-
-    const struct sl_config *config = &node->config;
-    uint32_t t = sl_session_threshold(n_members), f = config->privacy_colluders, h = config->privacy_honest;
-    return n_members >= config->privacy_cohort_min_size && t >= f + h && 2 * t > n_members + f;
+    return node->unit != SL_UNIT_NODE || sl_cohort_suffices(&node->config, n_members);
 }
 
 bool privacy_fits_ring(const struct sl_node *node)

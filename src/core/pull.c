@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "base/quorum.h"
 #include "config/plan.h"
 #include "core/core.h"
 #include "starling/error.h"
@@ -282,8 +283,8 @@ static int open_proof(const struct sl_node *node, const struct sl_envelope *enve
     if (error != SL_OK) return error;
     bool fits = sl_hash_equal(envelope->cohort, proof->cohort_id) && sl_hash_equal(proof->result.chain, proof->list_hash) && proof->result.members == last &&
                 ((proof->body.confirms.signers | proof->body.results.signers) & ~proof->agreed) == 0;
-    bool enough = sl_count_bits(last) >= sl_session_threshold(n) && proof->body.confirms.n >= sl_session_threshold(n) &&
-                  proof->body.results.n >= sl_session_colluders(n) + 1;
+    bool enough = sl_count_bits(last) >= sl_quorum_threshold(n) && proof->body.confirms.n >= sl_quorum_threshold(n) &&
+                  proof->body.results.n >= sl_quorum_colluders(n) + 1;
     return !fits ? SL_ERROR_MISMATCH : enough ? SL_OK : SL_ERROR_OUT_OF_RANGE;
 }
 
@@ -363,7 +364,7 @@ static int check_proof(struct sl_node *node, const struct proof *proof, struct a
     memcpy(body.chain, proof->list_hash, 32);
     struct sl_writer writer = sl_writer_over(confirm, sizeof confirm);
     sl_write_confirm(&writer, &body);
-    uint32_t t = sl_session_threshold(proof->roster.n_joins), n_results = sl_session_colluders(proof->roster.n_joins) + 1;
+    uint32_t t = sl_quorum_threshold(proof->roster.n_joins), n_results = sl_quorum_colluders(proof->roster.n_joins) + 1;
     uint64_t shown = first_of(proof->body.confirms.signers, t) | first_of(proof->body.results.signers, n_results);
     bool signed_well = check_signatures(node, proof, out, keys, SL_MESSAGE_RESULT, proof->body.result, proof->body.result_size, &proof->body.results,
                                         n_results) &&

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/quorum.h"
 #include "cohort/evidence.h"
 #include "config/plan.h"
 #include "core/core.h"
@@ -87,7 +88,7 @@ static void look_at_roster(struct listener *listener, const struct sl_node *node
     for (uint32_t i = 0; i < cohort->n_members; i++) n_liars += is_liar(census, sl_sim_find(census->sim, cohort->members[i].id));
     listener->roster_epoch = cohort->epoch;
     census->n_rosters[cohort->n_members]++;
-    census->n_outnumbered += n_liars > sl_session_colluders(cohort->n_members);
+    census->n_outnumbered += n_liars > sl_quorum_colluders(cohort->n_members);
 }
 
 static double log_choose(double n, double k)
@@ -99,7 +100,7 @@ static double log_choose(double n, double k)
 static double chance(uint32_t n, uint32_t n_liars, uint32_t c)
 {
     double sum = 0;
-    for (uint32_t x = sl_session_colluders(c) + 1; x < c && x <= n_liars; x++) {
+    for (uint32_t x = sl_quorum_colluders(c) + 1; x < c && x <= n_liars; x++) {
         if (c - 1 - x > n - 1 - n_liars) continue;
         sum += exp(log_choose(n_liars, x) + log_choose(n - 1 - n_liars, c - 1 - x) - log_choose(n - 1, c - 1));
     }

@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "base/limits.h"
+#include "base/quorum.h"
 #include "base/vec.h"
 #include "config/plan.h"
 #include "core/core.h"
@@ -179,7 +180,7 @@ static void check_unmask(struct sl_checker *checker, uint32_t index, const struc
 
     uint32_t n = node->said[SL_STEP_CONFIRM].epoch == envelope->epoch;          /* its own */
     for (uint32_t i = 0; i < node->confirms.n && node->confirms.epoch == envelope->epoch; i++) n += sl_hash_equal(node->confirms.all[i].chain, body.chain);
-    if (n < sl_session_threshold(node->roster_size))
+    if (n < sl_quorum_threshold(node->roster_size))
         FAIL(checker, index, "gave its shares away in epoch %" PRIu64 " with %" PRIu32 " CONFIRMs of %" PRIu32 " members", envelope->epoch, n,
              node->roster_size);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/quorum.h"
 #include "privacy/mask.h"
 
 enum { STATES = SL_SESSION_VOID + 1, TYPES = 32 };
@@ -54,7 +55,7 @@ static void want_coverage(void)
 
 static uint32_t threshold(const struct world *world)
 {
-    return sl_session_threshold(world->n);
+    return sl_quorum_threshold(world->n);
 }
 
 static uint32_t count_bits(uint64_t bits)
@@ -66,7 +67,7 @@ static uint32_t count_bits(uint64_t bits)
 
 static bool tolerates_liars(const struct world *world)
 {
-    return count_bits(world->liars) <= sl_session_colluders(world->n);
+    return count_bits(world->liars) <= sl_quorum_colluders(world->n);
 }
 
 static struct sl_envelope opened(const struct world *world, const struct packet *packet)
@@ -311,7 +312,7 @@ static void check_proof(const struct world *world, uint32_t member)
     static struct sl_aggregate aggregate;
     bool is_there = sl_session_aggregate(world->members[member].session, &aggregate);
     assert(is_there && aggregate.n_lists == (world->rows > 0 ? 4 : 3));
-    assert(aggregate.confirms.n >= threshold(world) && aggregate.results.n >= sl_session_colluders(world->n) + 1);
+    assert(aggregate.confirms.n >= threshold(world) && aggregate.results.n >= sl_quorum_colluders(world->n) + 1);
     if (run.is_proof_checked) return;
 
     run.is_proof_checked = true;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/quorum.h"
 #include "privacy/shamir.h"
 #include "share/merkle.h"
 #include "share/quantise.h"
@@ -582,7 +583,7 @@ bool sessions_self_seed(const struct sessions *sessions, uint32_t member, uint8_
 {
     uint8_t self_shares[SESSIONS_MAX][32], mask_share[32];
     const uint8_t *shares[SESSIONS_MAX];
-    uint32_t indices[SESSIONS_MAX], n = 0, threshold = sl_session_threshold(sessions->setup.n);
+    uint32_t indices[SESSIONS_MAX], n = 0, threshold = sl_quorum_threshold(sessions->setup.n);
     for (uint32_t i = 0; i < sessions->setup.n && n < threshold; i++) {
         if (!sessions_shares(sessions, member, i, self_shares[n], mask_share)) continue;
         shares[n] = self_shares[n];

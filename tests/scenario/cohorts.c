@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/quorum.h"
 #include "sessions.h"
 
 /*
@@ -54,7 +55,7 @@ static struct plan draw(uint64_t seed)
     if (sl_rng_below(&rng, 4) == 0) setup->loss = .3 * sl_rng_uniform(&rng);
 
     for (uint32_t i = 0; i < setup->n; i++) plan.steps[i] = SL_STEP_COUNT;
-    uint32_t most = sl_rng_below(&rng, 2) ? setup->n : setup->n - sl_session_threshold(setup->n);
+    uint32_t most = sl_rng_below(&rng, 2) ? setup->n : setup->n - sl_quorum_threshold(setup->n);
     plan.n_gone = sl_rng_below(&rng, most + 1);
     uint32_t order[SESSIONS_MAX];
     for (uint32_t i = 0; i < setup->n; i++) order[i] = i;
@@ -108,7 +109,7 @@ static const char *judge(const struct plan *plan, const struct sessions *session
         set = sessions_last_set(sessions, i);
         if (state == SL_SESSION_DONE && !member->is_gone) (*n_done)++;
     }
-    uint32_t threshold = sl_session_threshold(plan->setup.n);
+    uint32_t threshold = sl_quorum_threshold(plan->setup.n);
     bool must_finish = plan->setup.loss == 0 && !plan->is_torn && *n_stayed >= threshold;
     if (must_finish && *n_done < *n_stayed) return "not all who stay finish, although enough stay";
     return NULL;
@@ -133,7 +134,7 @@ static bool run(uint64_t seed, bool is_verbose, struct tally *tally)
     tally->runs++;
     tally->finished += has_finished;
     tally->void_runs += !has_finished;
-    tally->void_allowed += !has_finished && n_stayed < sl_session_threshold(plan.setup.n);
+    tally->void_allowed += !has_finished && n_stayed < sl_quorum_threshold(plan.setup.n);
     tally->torn += plan.is_torn;
     tally->torn_void += plan.is_torn && !has_finished;
     tally->lossy += plan.setup.loss > 0;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/quorum.h"
 #include "sessions.h"
 #include "starling/error.h"
 
@@ -106,7 +107,7 @@ static void learn_said(struct view *view, const struct sessions_packet *packet, 
 /* What follows from what: keys open boxes, t shares give secrets. */
 static void conclude(struct view *view, enum weakness weakness)
 {
-    uint32_t n = view->sessions->setup.n, threshold = sl_session_threshold(n);
+    uint32_t n = view->sessions->setup.n, threshold = sl_quorum_threshold(n);
     for (uint32_t round = 0; round <= n; round++) {
         if (weakness == ONE_KEY) view->box_secret |= view->mask_secret;
         for (uint32_t i = 0; i < n; i++) {
@@ -182,7 +183,7 @@ static uint64_t leak(const struct view *view)
     static const int64_t primes[] = {1000003, 2};
     static int64_t rows[SESSIONS_MAX][COLUMNS];
     const struct sessions *sessions = view->sessions;
-    uint32_t n = sessions->setup.n, least = sl_session_threshold(n) - count_bits(view->coalition);
+    uint32_t n = sessions->setup.n, least = sl_quorum_threshold(n) - count_bits(view->coalition);
     uint64_t candidates = view->committed & view->self & ~view->coalition;       /* the others have a mask of their own */
     for (uint64_t set = candidates; set; set = (set - 1) & candidates) {
         if (count_bits(set) >= least) continue;
@@ -356,7 +357,7 @@ struct tally { uint32_t runs, finished, views; };
 /* Every coalition of liars and bystanders that is small enough. */
 static bool is_secret(const struct sessions *sessions, uint64_t liars, enum weakness weakness, struct tally *tally)
 {
-    uint32_t n = sessions->setup.n, most = sl_session_colluders(n);
+    uint32_t n = sessions->setup.n, most = sl_quorum_colluders(n);
     bool is_secret = true;
     for (uint64_t coalition = 0; coalition < bit(n); coalition++) {
         if (count_bits(coalition) > most || (liars & ~coalition)) continue;
@@ -442,7 +443,7 @@ static bool random_run(uint64_t seed, struct tally *tally)
     struct sl_rng base, rng;
     sl_rng_init(&base, key);
     rng = sl_rng_fork(&base, "run", seed);
-    uint32_t n = 6 + sl_rng_below(&rng, 3), most = sl_session_colluders(n), liars[SESSIONS_MAX];
+    uint32_t n = 6 + sl_rng_below(&rng, 3), most = sl_quorum_colluders(n), liars[SESSIONS_MAX];
     for (uint32_t i = 0; i < n; i++) liars[i] = i;
     sl_rng_shuffle(&rng, liars, n);
     if (sl_rng_below(&rng, 2)) liars[0] = 0;

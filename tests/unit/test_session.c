@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/quorum.h"
 #include "cohort/evidence.h"
 #include "cohort/session.h"
 #include "privacy/mask.h"
@@ -381,8 +382,8 @@ Test(session, gives_the_exact_sum_whatever_the_size_the_ring_and_the_audit)
                 struct sl_aggregate aggregate;
                 cr_assert(sl_session_aggregate(cohort->members[i].session, &aggregate));
                 cr_assert_eq(aggregate.n_lists, cohort->rows > 0 ? 4 : 3);
-                cr_assert_geq(aggregate.confirms.n, sl_session_threshold(n));
-                cr_assert_geq(aggregate.results.n, sl_session_colluders(n) + 1);
+                cr_assert_geq(aggregate.confirms.n, sl_quorum_threshold(n));
+                cr_assert_geq(aggregate.results.n, sl_quorum_colluders(n) + 1);
                 cr_assert_eq(cohort->members[i].said[SL_MESSAGE_LIST], i == 0 ? 1 * aggregate.n_lists : 0);
                 cr_assert_eq(cohort->members[i].said[SL_MESSAGE_NEED], 0);
                 cr_assert_eq(cohort->members[i].news[SL_NEWS_DROPPED], 0);
@@ -395,7 +396,7 @@ Test(session, gives_the_exact_sum_whatever_the_size_the_ring_and_the_audit)
 Test(session, knows_quorums_that_share_an_honest_member)
 {
     for (uint32_t c = 3; c <= 64; c++) {
-        uint32_t t = sl_session_threshold(c), f = sl_session_colluders(c);
+        uint32_t t = sl_quorum_threshold(c), f = sl_quorum_colluders(c);
         cr_assert_gt(2 * t, c + f);
         cr_assert_gt(t, f);
     }

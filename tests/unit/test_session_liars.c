@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/quorum.h"
 #include "cohort/session_parts.h"
 #include "sessions.h"
 
@@ -110,7 +111,7 @@ Test(session_liars, who_are_known_to_be_absent_are_not_waited_for_after_ask)
 Test(large_sessions, of_64_sum_exactly_and_lose_as_many_as_may_be_lost)
 {
     struct sessions *sessions = cohort_of(64, 8);
-    const uint32_t threshold = sl_session_threshold(64), n_lost = 64 - threshold;
+    const uint32_t threshold = sl_quorum_threshold(64), n_lost = 64 - threshold;
     for (uint32_t i = 0; i < n_lost; i++) sessions_silence(sessions, 5 * i, i % 2 ? SL_STEP_COMMIT : SL_STEP_OPEN, 0);
 
     sessions_run(sessions);
@@ -128,7 +129,7 @@ Test(large_sessions, of_64_sum_exactly_and_lose_as_many_as_may_be_lost)
 Test(large_sessions, of_64_with_one_too_few_open_nothing)
 {
     struct sessions *sessions = cohort_of(64, 0);
-    const uint32_t n_lost = 64 - sl_session_threshold(64) + 1;
+    const uint32_t n_lost = 64 - sl_quorum_threshold(64) + 1;
     for (uint32_t i = 0; i < n_lost; i++) sessions_silence(sessions, 4 * i, SL_STEP_COMMIT, 0);
 
     sessions_run(sessions);
