@@ -3,9 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/rng.h"
 #include "privacy/clip.h"
 #include "starling/error.h"
 #include "train/optimiser.h"
@@ -48,33 +46,24 @@ static struct dp_node *carve(struct sl_arena *arena, struct dp_node *plan, uint3
     return node;
 }
 
-/* The last batch of a pass is shorter when the rows do not divide evenly, so every pass sees each row once. Private loss may stop it. */
+/* Private loss may stop it. */
 static void train(struct dp_node *node, const struct sl_job *job)
 {
     const struct sl_own_rows *own = &node->private.own;
     if (own->n_training == 0) return;
 
-    struct sl_rng root, rng;
-    sl_rng_init(&root, job->seed);
-    rng = sl_rng_fork(&root, "order", 0);
-    memcpy(node->order, own->rows + own->n_kept, own->n_training * sizeof *node->order);
+    struct sl_pass pass = sl_pass_start(own, node->order, node->batch_rows, job->seed);
     sl_optimiser_start(&node->optimiser);
 
     double loss = 0;
-    uint32_t next = own->n_training;
     for (uint32_t i = 0; i < node->n_steps && isfinite(loss); i++) {
-        if (next == own->n_training) {
-            sl_rng_shuffle(&rng, node->order, own->n_training);
-            next = 0;
-        }
-        struct sl_batch batch = sl_own_rows_gather(own, node->order + next, smaller(own->n_training - next, node->batch_rows));
+        struct sl_batch batch = sl_pass_next(&pass);
         struct sl_arena scratch = sl_arena_over(own->scratch, own->scratch_size);
         loss = own->model->gradient(&own->shape, job->weights, &batch, &scratch, node->gradient);
         if (job->block)
             sl_optimiser_step_block(&node->optimiser, job->weights, node->gradient, job->block, job->n_block);
         else
             sl_optimiser_step(&node->optimiser, job->weights, node->gradient);
-        next += batch.n_rows;
     }
 }
 

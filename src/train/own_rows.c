@@ -115,6 +115,26 @@ struct sl_batch sl_own_rows_gather(const struct sl_own_rows *own, const uint32_t
     return (struct sl_batch){.features = own->features, .labels = own->labels, .n_rows = n_rows, .n_features = own->data->n_features};
 }
 
+struct sl_pass sl_pass_start(const struct sl_own_rows *own, uint32_t *order, uint32_t batch_rows, const uint8_t seed[32])
+{
+    struct sl_rng root;
+    sl_rng_init(&root, seed);
+    memcpy(order, own->rows + own->n_kept, own->n_training * sizeof *order);
+    return (struct sl_pass){.own = own, .order = order, .batch_rows = batch_rows, .next = own->n_training, .rng = sl_rng_fork(&root, "order", 0)};
+}
+
+struct sl_batch sl_pass_next(struct sl_pass *pass)
+{
+    uint32_t n_rows = pass->own->n_training;
+    if (pass->next == n_rows) {
+        sl_rng_shuffle(&pass->rng, pass->order, n_rows);
+        pass->next = 0;
+    }
+    uint32_t first = pass->next;
+    pass->next += smaller(n_rows - first, pass->batch_rows);
+    return sl_own_rows_gather(pass->own, pass->order + first, pass->next - first);
+}
+
 struct sl_score sl_own_rows_score(const struct sl_own_rows *own, const float *weights)
 {
     struct sl_score sum = {0};

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "base/rng.h"
 #include "data/dataset.h"
 #include "starling/arena.h"
 #include "starling/config.h"
@@ -46,6 +47,18 @@ int sl_own_rows_check(const struct sl_own_rows *own);
 
 /* At most buffer_rows rows, one after the other in the buffers. */
 struct sl_batch sl_own_rows_gather(const struct sl_own_rows *own, const uint32_t *rows, uint32_t n_rows);
+
+/* The rows to train on in a fresh random order, batch after batch, shuffled anew when used up. The last batch of a pass is shorter when the rows do not divide
+ * evenly, so every pass sees each row once. `order`: room for n_training numbers. */
+struct sl_pass {
+    const struct sl_own_rows *own;
+    uint32_t *order;
+    uint32_t batch_rows, next;
+    struct sl_rng rng;
+};
+
+struct sl_pass sl_pass_start(const struct sl_own_rows *own, uint32_t *order, uint32_t batch_rows, const uint8_t seed[32]);
+struct sl_batch sl_pass_next(struct sl_pass *pass);          /* n_training must not be 0 */
 
 struct sl_score sl_own_rows_score(const struct sl_own_rows *own, const float *weights);          /* on the kept-back rows */
 

@@ -4,9 +4,7 @@
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/rng.h"
 #include "base/vec.h"
 #include "starling/error.h"
 #include "train/optimiser.h"
@@ -64,27 +62,17 @@ static struct sgd *carve(struct sl_arena *arena, struct sgd *plan)
     return sgd;
 }
 
-/* The last batch of a pass is shorter when the rows do not divide evenly, so every pass sees each row once. */
 static void train_by_steps(const struct sgd *sgd, const struct sl_job *job, struct sl_job_result *result)
 {
-    struct sl_rng root, rng;
-    sl_rng_init(&root, job->seed);
-    rng = sl_rng_fork(&root, "order", 0);
-    memcpy(sgd->order, sgd->own.rows + sgd->own.n_kept, sgd->own.n_training * sizeof *sgd->order);
+    struct sl_pass pass = sl_pass_start(&sgd->own, sgd->order, sgd->batch_rows, job->seed);
     sl_optimiser_start(&sgd->optimiser);
 
     double loss = 0;
-    uint32_t next = sgd->own.n_training;
     while (result->n_steps < sgd->n_steps_max && isfinite(loss)) {
-        if (next == sgd->own.n_training) {
-            sl_rng_shuffle(&rng, sgd->order, sgd->own.n_training);
-            next = 0;
-        }
-        struct sl_batch batch = sl_own_rows_gather(&sgd->own, sgd->order + next, smaller(sgd->own.n_training - next, sgd->batch_rows));
+        struct sl_batch batch = sl_pass_next(&pass);
         struct sl_arena scratch = sl_arena_over(sgd->own.scratch, sgd->own.scratch_size);
         loss += sgd->own.model->gradient(&sgd->own.shape, job->weights, &batch, &scratch, sgd->gradient);
         sl_optimiser_step(&sgd->optimiser, job->weights, sgd->gradient);
-        next += batch.n_rows;
         result->n_steps++;
     }
     if (result->n_steps > 0) result->loss = loss / result->n_steps;
