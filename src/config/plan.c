@@ -32,6 +32,11 @@ struct sl_limits sl_limits_of(const struct sl_config *config)
     return (struct sl_limits){.eps_max = config->privacy_eps_max, .delta = config->privacy_delta, .floor_max = config->privacy_floor_max};
 }
 
+bool sl_shows_own_accuracy(const struct sl_config *config)
+{
+    return strcmp(config->privacy_show_own_accuracy, "yes") == 0;
+}
+
 uint32_t sl_audit_rows_of(const struct sl_config *config, uint32_t n_block)
 {
     if (sl_unit_of(config) == SL_UNIT_RECORD) return SL_SKETCH_ROWS_MAX;

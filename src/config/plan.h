@@ -16,6 +16,8 @@ struct sl_limits sl_limits_of(const struct sl_config *config);
 uint32_t sl_audit_rows_of(const struct sl_config *config, uint32_t n_block); /* rows of a cohort's audit: 32 with unit record, 8 with off and node from
                                                                                  SL_AUDIT_DIM_MIN coordinates on, else 0 */
 
+bool sl_shows_own_accuracy(const struct sl_config *config);                  /* to the owner, where a unit of privacy would hide it */
+
 /* One round at these settings with a block of so many coordinates; all zero when the unit is off. The configuration was checked.
  * sigma2 = ceil(z^2 2^40 / h), h 1 in unit record. */
 struct sl_charge sl_charge_of(const struct sl_config *config, uint32_t n_block);

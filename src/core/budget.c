@@ -252,7 +252,7 @@ static void keep(struct sl_node *node)
 /* Only what the trainer may tell: with privacy nothing that depends on the data but the noised output itself. */
 static struct sl_job_result silenced(const struct sl_node *node, const struct sl_job_result *result)
 {
-    bool shows_own = strcmp(node->config.privacy_show_own_accuracy, "yes") == 0;
+    bool shows_own = sl_shows_own_accuracy(&node->config);
     return (struct sl_job_result){.number = result->number, .error = result->error, .n_steps = result->n_steps, .n_rows = node->config.privacy_records,
                                   .own = shows_own ? result->own : (struct sl_score){0}, .cpu_us = result->cpu_us};
 }

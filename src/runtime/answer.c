@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "config/options.h"
+#include "config/plan.h"
 #include "runtime/answer_privacy.h"
 #include "runtime/control.h"
 #include "runtime/files.h"
@@ -296,7 +297,7 @@ static json_t *model_object(const struct sl_glance *glance, const struct sl_stat
 static json_t *model_with_rows(const struct sl_glance *glance, const struct sl_status *status)
 {
     json_t *model = model_object(glance, status);
-    bool is_asked_for = strcmp(glance->setup->config.privacy_show_own_accuracy, "yes") == 0;
+    bool is_asked_for = sl_shows_own_accuracy(&glance->setup->config);
     json_object_set_new(model, "score_hidden", json_boolean(sl_is_private(glance->setup) && !is_asked_for));
     json_object_set_new(model, "rows", count(sl_rows_told(glance->setup, &status->last_job)));
     return model;

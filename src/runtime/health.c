@@ -2,7 +2,6 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "config/plan.h"
 #include "runtime/glance.h"
@@ -155,7 +154,7 @@ bool sl_own_score(const struct sl_setup *setup, const struct sl_score *score, do
 
 bool sl_own_score_for_owner(const struct sl_setup *setup, const struct sl_score *score, double *out)
 {
-    bool is_hidden = sl_is_private(setup) && strcmp(setup->config.privacy_show_own_accuracy, "yes") != 0;
+    bool is_hidden = sl_is_private(setup) && !sl_shows_own_accuracy(&setup->config);
     if (is_hidden || score->n_rows == 0) return false;
 
     *out = setup->model->task == SL_TASK_CLASSIFY ? score->accuracy : score->rmse;

@@ -5,13 +5,14 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "config/plan.h"
 #include "starling/error.h"
 
 /* Rows for scoring are asked for where they are ever scored; how many there will be is not known yet, and their number is no matter of the buffers. */
 struct sl_private_job sl_private_job_plan(const struct sl_model *model, const struct sl_config *config, const struct sl_dataset *data, uint32_t n_rows,
                                           uint32_t batch_rows)
 {
-    bool shows = strcmp(config->privacy_show_own_accuracy, "yes") == 0;
+    bool shows = sl_shows_own_accuracy(config);
     return (struct sl_private_job){
         .own = sl_own_rows_plan(model, config, data, shows ? n_rows : 0, shows ? 0 : n_rows, batch_rows),
         .n_records = config->privacy_records, .shows_own_accuracy = shows,
