@@ -10,10 +10,6 @@
 #include "runtime/setup.h"
 #include "starling/node.h"
 
-#ifndef STARLING_VERSION
-#define STARLING_VERSION "0.3.0"
-#endif
-
 /* One look at a running node: all that the control socket, /metrics and the log may tell. The driver fills it in; everything is borrowed. */
 struct sl_glance {
     const struct sl_setup *setup;

@@ -329,7 +329,7 @@ class Starlingd(unittest.TestCase):
 
     def test_help_has_an_example(self):
         self.assertIn("Example:", call(STARLINGD, "--help").stdout)
-        self.assertIn("0.3.0", call(STARLINGD, "--version").stdout)
+        self.assertIn("0.4.0", call(STARLINGD, "--version").stdout)
 
 
 if __name__ == "__main__":
