@@ -4,10 +4,10 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/rng.h"
 #include "learn/models.h"
 #include "privacy/budget.h"
 #include "privacy/clip.h"
+#include "small_training.h"
 #include "starling/error.h"
 #include "train/trainer.h"
 #include "watched_noise.h"
@@ -21,14 +21,7 @@ static const struct sl_dataset data = {.features = features, .labels = labels, .
 
 static void make_rows(void)
 {
-    struct sl_rng rng;
-    sl_rng_init(&rng, (const uint8_t[32]){1});
-    for (uint32_t i = 0; i < N_ROWS; i++) {
-        rows[i] = i;
-        labels[i] = (float)(i % 2);
-        features[2 * i] = (float)(sl_rng_normal(&rng) + 4 * labels[i] - 2);
-        features[2 * i + 1] = (float)sl_rng_normal(&rng);
-    }
+    fill_two_clouds(N_ROWS, rows, features, labels, (const uint8_t[32]){1});
 }
 
 static struct sl_config config_of(uint32_t dim)
@@ -46,13 +39,6 @@ static struct sl_job job_of(float *weights, uint32_t dim)
         .number = 9, .type = SL_JOB_TRAIN, .weights = weights, .dim = dim, .seed = {5}, .noise_key = {6}, .release = released,
         .round = {.q64 = SL_Q64_ONE, .sigma2 = UINT64_C(1) << 40, .steps = 1},
     };
-}
-
-static struct sl_job_result run_once(const struct sl_trainer *trainer, const struct sl_job *job)
-{
-    struct sl_job_result result;
-    trainer->run(trainer->context, job, &result);
-    return result;
 }
 
 static struct sl_trainer trainer_of(const struct sl_model *model, const struct sl_config *config, uint32_t n_rows)

@@ -4,9 +4,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/rng.h"
 #include "learn/models.h"
 #include "privacy/budget.h"
+#include "small_training.h"
 #include "starling/error.h"
 #include "train/trainer.h"
 #include "watched_noise.h"
@@ -20,14 +20,7 @@ static const struct sl_dataset clouds = {.features = features, .labels = labels,
 
 static void make_two_clouds(void)
 {
-    struct sl_rng rng;
-    sl_rng_init(&rng, seed);
-    for (uint32_t i = 0; i < N_ROWS_MAX; i++) {
-        rows[i] = i;
-        labels[i] = (float)(i % 2);
-        features[2 * i] = (float)(sl_rng_normal(&rng) + 4 * labels[i] - 2);
-        features[2 * i + 1] = (float)sl_rng_normal(&rng);
-    }
+    fill_two_clouds(N_ROWS_MAX, rows, features, labels, seed);
 }
 
 static struct sl_config config_of(uint32_t n_features, uint32_t n_outputs)
@@ -45,13 +38,6 @@ static struct sl_job job_of(float *weights, uint32_t dim, double q, uint32_t ste
         .number = 9, .type = SL_JOB_TRAIN, .weights = weights, .dim = dim, .seed = {5}, .noise_key = {6},
         .round = {.q64 = q >= 1 ? SL_Q64_ONE : (uint64_t)ldexp(q, 64), .sigma2 = UINT64_C(1) << 40, .steps = steps},
     };
-}
-
-static struct sl_job_result run_once(const struct sl_trainer *trainer, const struct sl_job *job)
-{
-    struct sl_job_result result;
-    trainer->run(trainer->context, job, &result);
-    return result;
 }
 
 static struct sl_trainer trainer_of(const struct sl_model *model, const struct sl_config *config, const struct sl_dataset *data, uint32_t n_rows)

@@ -3,8 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/rng.h"
 #include "learn/models.h"
+#include "small_training.h"
 #include "starling/error.h"
 #include "train/sgd.h"
 
@@ -30,26 +30,12 @@ static struct sl_config config_of(uint32_t n_features, uint32_t n_outputs)
 
 static void make_two_clouds(void)
 {
-    struct sl_rng rng;
-    sl_rng_init(&rng, seed);
-    for (uint32_t i = 0; i < N_ROWS_MAX; i++) {
-        rows[i] = i;
-        labels[i] = (float)(i % 2);
-        features[2 * i] = (float)(sl_rng_normal(&rng) + 4 * labels[i] - 2);
-        features[2 * i + 1] = (float)sl_rng_normal(&rng);
-    }
+    fill_two_clouds(N_ROWS_MAX, rows, features, labels, seed);
 }
 
 static struct sl_job job_of(float *weights, uint32_t dim)
 {
     return (struct sl_job){.number = 9, .type = SL_JOB_TRAIN, .epoch = 3, .weights = weights, .dim = dim, .seed = {5}};
-}
-
-static struct sl_job_result run_once(const struct sl_trainer *trainer, const struct sl_job *job)
-{
-    struct sl_job_result result;
-    trainer->run(trainer->context, job, &result);
-    return result;
 }
 
 Test(sgd, learns_and_reports, .init = make_two_clouds)
