@@ -15,7 +15,7 @@ enum {
     SL_CANDIDATES_MAX = 64,              /* candidates in a PROPOSE: 2c for c up to 32, and a bit of a word for each of them */
     SL_ADDRESS_MAX = 48,                 /* "[ipv6]:port" with its terminating zero */
     SL_SKETCH_ROWS_MAX = 32,             /* rows of an audit's sketch */
-    SL_AUDIT_ROWS = 8,                   /* of an audit without formal privacy: each row tells members one number about a vector, so few */
+    SL_AUDIT_ROWS = 8,                   /* of an audit with unit off or node: each row tells members one number about a vector, so few */
     SL_AUDIT_DIM_MIN = 4096,             /* smaller blocks are not audited: even 8 numbers would tell too much of them */
     SL_CERTIFICATE_MAX = 512,            /* encoded admission certificate: a guest's holds its host's */
     SL_ADVERTS_MAX = 16,                 /* ADVERTs in one VIEW */
