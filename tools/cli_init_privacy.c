@@ -11,6 +11,7 @@
 #include "config/options.h"
 #include "config/plan.h"
 #include "data/number.h"
+#include "share/block.h"
 #include "starling/error.h"
 
 enum { DATASET, RECORDS, EPSILON, DELTA, EPOCHS };
@@ -174,7 +175,7 @@ static int plan_record(struct cli_init_privacy *privacy, struct sl_config *confi
 /* What one epoch costs, and how many fit: as the node itself will count. */
 static int count_epochs(struct cli_init_privacy *privacy, const struct sl_config *config, char *why)
 {
-    uint32_t n_block = config->block_size > 0 && config->block_size < privacy->dim ? config->block_size : privacy->dim;
+    uint32_t n_block = sl_block_size(config->block_size, privacy->dim);
     const struct sl_charge charge = sl_charge_of(config, n_block);
     const struct sl_limits limits = sl_limits_of(config);
     struct sl_budget budget;

@@ -8,6 +8,7 @@
 #include "cli_privacy_noise.h"
 #include "config/options.h"
 #include "data/number.h"
+#include "share/block.h"
 #include "starling/error.h"
 
 /* Twenty members share the noise of a sum well; with a few more or less a cohort goes on. */
@@ -99,7 +100,7 @@ int cli_network_privacy_plan(struct cli_network_privacy *privacy, struct sl_conf
     char sentence[SL_WHY_SIZE];
     if (sl_unit_of(config) != SL_UNIT_NODE) return SL_OK;
 
-    uint32_t n_block = config->block_size > 0 && config->block_size < dim ? config->block_size : dim;
+    uint32_t n_block = sl_block_size(config->block_size, dim);
     if (!(config->privacy_node_clip > 0)) config->privacy_node_clip = 1;
     enlarge_cohorts(config);
     int error = find_noise(privacy, config, n_block, why);

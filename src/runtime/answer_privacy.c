@@ -7,6 +7,7 @@
 
 #include "base/limits.h"
 #include "config/plan.h"
+#include "share/block.h"
 
 enum { TEXT_SIZE = 480 };
 
@@ -41,15 +42,10 @@ static const char *adjacency_words(uint8_t adjacency)
     }
 }
 
-static uint32_t block_of(const struct sl_config *config, uint32_t dim)
-{
-    return config->block_size > 0 && config->block_size < dim ? config->block_size : dim;
-}
-
 static void say_off(const struct sl_config *config, uint32_t dim, char text[TEXT_SIZE])
 {
     snprintf(text, TEXT_SIZE, "off: no formal promise beyond the masks%s",
-             block_of(config, dim) < SL_AUDIT_DIM_MIN ? "; norms unchecked, for the exchanged block is too small for an audit" : "");
+             sl_block_size(config->block_size, dim) < SL_AUDIT_DIM_MIN ? "; norms unchecked, for the exchanged block is too small for an audit" : "");
 }
 
 /* Unit, adjacency, epsilon and delta stand together, always. */
@@ -86,7 +82,7 @@ static struct sl_privacy_status numbers_of(const struct sl_glance *glance, const
     bool has_begun = status->privacy.unit != SL_UNIT_OFF || sl_unit_of(config) == SL_UNIT_OFF;
     if (has_begun) return status->privacy;
 
-    const struct sl_charge charge = sl_charge_of(config, block_of(config, status->dim));
+    const struct sl_charge charge = sl_charge_of(config, sl_block_size(config->block_size, status->dim));
     const struct sl_limits limits = sl_limits_of(config);
     const bool is_audited = charge.audit_rows > 0;
     return (struct sl_privacy_status){
