@@ -44,7 +44,6 @@ def prepare(arguments, programs, say):
 
     settings = ([f"merge.rule={arguments.aggregator}"] if arguments.aggregator else []) + list(arguments.set)
     settings += [f"data.impute={arguments.impute}"] if arguments.impute else []
-    settings.append("privacy.unit=" + privacy_of(arguments)["unit"])
     command = [programs.simulator, "prepare", "--nodes", str(arguments.nodes), "--data-dir", parts, "--test", test,
                "--label", label, "--model", arguments.model, "--seed", str(arguments.seed), "--dir", arguments.dir,
                "--base-port", "0", "--epoch-length", arguments.epoch_length, "--scale", arguments.scale]

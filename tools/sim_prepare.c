@@ -151,7 +151,8 @@ static bool set_options(struct plan *plan)
 {
     const struct request *request = &plan->request;
     sl_config_init(&plan->config);
-    bool done = set_option(plan, "network.name", "testnet") && set_option(plan, "network.seed", request->seed) &&
+    bool done = set_option(plan, "privacy.unit", "off") &&                  /* as in all of the simulator, unless --set says otherwise */
+                set_option(plan, "network.name", "testnet") && set_option(plan, "network.seed", request->seed) &&
                 set_option(plan, "model", request->model) && set_option(plan, "epoch.length", request->epoch_length) &&
                 set_option(plan, "data.scale", request->scale);
     for (uint32_t i = 0; i < request->n_settings && done; i++) done = apply_setting(plan, request->settings[i]);

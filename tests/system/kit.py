@@ -34,6 +34,6 @@ def prepare(folder, n_nodes, *more):
     write_toy(toy, 120, 1)
     done = call(SIMULATOR, "split", "--data", toy, "--out", parts, "--nodes", str(n_nodes))
     assert done.returncode == 0, done.stderr
-    done = call(SIMULATOR, "prepare", "--nodes", str(n_nodes), "--data-dir", parts, "--test", toy, "--dir", net, "--set", "privacy.unit=off", *more)
+    done = call(SIMULATOR, "prepare", "--nodes", str(n_nodes), "--data-dir", parts, "--test", toy, "--dir", net, *more)
     assert done.returncode == 0, done.stderr
     return net
